@@ -79,11 +79,21 @@ def sandbox(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sa
         "access": {
             "kind": "proxy",
             "proxy": {"trusted_proxies": ["127.0.0.1/32"]},
-            "grants": [{"users": ["anna", "ben"], "role": "operator"}, {"users": ["vera"], "role": "viewer"}],
+            "grants": [
+                {"users": ["anna", "ben"], "role": "operator"},
+                {"users": ["carl"], "role": "cashier"},
+                {"users": ["vera"], "role": "viewer"},
+            ],
         },
-        "four_eyes_above": {"GBP": 10_000},
+        "four_eyes_above": {"GBP": 10_000, "EUR": 5_000},
     }
-    plan = Plan(kafka=kafka, consumers=False, merchants={"trustpayments": (SHOP,)}, configuration={"console": console})
+    plan = Plan(
+        kafka=kafka,
+        consumers=False,
+        merchants={"trustpayments": (SHOP,), "nevogate": ("shop-hu",)},
+        charges={"shop-hu": {}},
+        configuration={"console": console},
+    )
     with Sandbox(plan) as running:
         yield running
 
@@ -105,23 +115,31 @@ def _actions(sandbox: Sandbox) -> list[OperatorAction]:
     )
 
 
-@contextlib.contextmanager
-def _broken_key(sandbox: Sandbox) -> Iterator[None]:
-    """While it lasts, the worker rejects the provider's notifications; afterwards it accepts them."""
+@pytest.fixture(scope="module")
+def rejected(sandbox: Sandbox) -> list[str]:
+    """The keys of payments that were rejected while a key was broken, which is mended."""
     secret = sandbox.directory / "secrets" / SHOP / "notification"
     right = secret.read_text("utf-8")
     secret.write_text("a-wrong-key", "utf-8")
     _noticed(sandbox, topics.REJECTED)
-    yield
+    made = [f"{SHOP}/{_pay(sandbox, f'ORD-{number}')}" for number in range(9)]
+    assert wait_for(
+        lambda: set(made) <= set(_keys(sandbox, topics.REJECTED)), within_seconds=DEADLINE_SECONDS, every=0.2
+    )
     secret.write_text(right, "utf-8")
     _noticed(sandbox, topics.STATUS)
+    return made
+
+
+def _pay(sandbox: Sandbox, order_id: str, amount: int = 1250) -> str:
+    return sandbox.providers["trustpayments"].pay(order_id=order_id, amount=amount, settlestatus="100")
 
 
 def _noticed(sandbox: Sandbox, name: str) -> None:
     """Pay until a payment ends on the topic: the worker looks for changed files once a second."""
 
     def ends_there() -> bool:
-        payment = sandbox.providers["trustpayments"].pay(order_id="ORD-probe", amount=500, settlestatus="100")
+        payment = _pay(sandbox, "ORD-probe")
         return bool(wait_for(lambda: f"{SHOP}/{payment}" in _keys(sandbox, name), within_seconds=1.0, every=0.1))
 
     assert wait_for(ends_there, within_seconds=DEADLINE_SECONDS, every=0.1)
@@ -130,18 +148,6 @@ def _noticed(sandbox: Sandbox, name: str) -> None:
 def _keys(sandbox: Sandbox, name: str) -> list[str]:
     records = topics_reader.whole(sandbox.bootstrap, sandbox.topic(name))
     return [(one.key or b"").decode() for one in records]
-
-
-def _paid_in_vain(sandbox: Sandbox, count: int) -> list[str]:
-    """The keys of payments whose notifications were rejected."""
-    made = [
-        f"{SHOP}/{sandbox.providers['trustpayments'].pay(order_id=f'ORD-{number}', amount=1250, settlestatus='100')}"
-        for number in range(count)
-    ]
-    assert wait_for(
-        lambda: set(made) <= set(_keys(sandbox, topics.REJECTED)), within_seconds=DEADLINE_SECONDS, every=0.2
-    )
-    return made
 
 
 def _replayed(sandbox: Sandbox) -> list[str]:
@@ -155,9 +161,10 @@ def _captured(sandbox: Sandbox, keys: list[str]) -> bool:
     return all(events.get(key) and events[key][-1]["status"] == "captured" for key in keys)
 
 
-def test_rejected_payment_is_captured_after_a_replay_by_its_pages(sandbox: Sandbox, console: SignedIn) -> None:
-    with _broken_key(sandbox):
-        (key,) = _paid_in_vain(sandbox, 1)
+def test_rejected_payment_is_captured_after_a_replay_by_its_pages(
+    sandbox: Sandbox, console: SignedIn, rejected: list[str]
+) -> None:
+    key = rejected[0]
     offered = f"/actions/replay?kind=rejected&key={key.replace('/', '%2F')}"
     assert wait_for(
         lambda: key.partition("/")[2] in console.get("/rejected"), within_seconds=DEADLINE_SECONDS, every=0.2
@@ -197,19 +204,18 @@ def _replayed_keys(sandbox: Sandbox) -> list[str]:
 
 
 def test_killed_replay_is_told_and_repeated_without_doubling_anything(
-    sandbox: Sandbox, console: SignedIn, tmp_path: Path
+    sandbox: Sandbox, console: SignedIn, rejected: list[str], tmp_path: Path
 ) -> None:
-    with _broken_key(sandbox):
-        keys = _paid_in_vain(sandbox, 8)
+    keys = rejected[1:]
     before = len(_replayed(sandbox))
     fields = {"kind": "rejected", "reason": "bad_signature", "merchant": SHOP}
-    place, page = console.dry_run("/actions/replay", **fields, per_second="2")
+    place, page = console.dry_run("/actions/replay", **fields, per_second="3")
     assert console.send(page, f"{place}/confirm", why="case 4712")[0] == 303
     assert wait_for(lambda: len(_replayed(sandbox)) >= before + 2, within_seconds=DEADLINE_SECONDS, every=0.05)
     console.child.signal(signal.SIGKILL)
     assert console.child.wait(DEADLINE_SECONDS)
     killed_at = len(_replayed(sandbox))
-    assert before + 2 <= killed_at < before + 8
+    assert before + 2 <= killed_at < before + len(keys)
     assert not _captured(sandbox, keys)
 
     again = SignedIn(sandbox, tmp_path / "again.sqlite")
@@ -236,7 +242,7 @@ def test_killed_replay_is_told_and_repeated_without_doubling_anything(
 
 
 def test_correction_above_the_limit_needs_a_second_person(sandbox: Sandbox, console: SignedIn) -> None:
-    key = f"{SHOP}/{sandbox.providers['trustpayments'].pay(order_id='ORD-large', amount=10_001, settlestatus='100')}"
+    key = f"{SHOP}/{_pay(sandbox, 'ORD-large', 10_001)}"
     assert wait_for(lambda: _captured(sandbox, [key]), within_seconds=DEADLINE_SECONDS, every=0.2)
     path = f"/actions/correct?payment={key.replace('/', '%2F')}"
     place, page = console.dry_run(path, payment=key, status="charged_back")
@@ -257,3 +263,28 @@ def test_correction_above_the_limit_needs_a_second_person(sandbox: Sandbox, cons
     assert wait_for(corrected, within_seconds=DEADLINE_SECONDS, every=0.2)
     intended, done = (one for one in _actions(sandbox) if one.reason == "case 4713")
     assert (intended.by, intended.arguments["confirmed_by"], done.state) == ("anna", "ben", "done")
+
+
+def _latest(sandbox: Sandbox, key: str) -> None:
+    """Wait for the payment's first event."""
+    assert wait_for(lambda: key in _keys(sandbox, topics.LATEST), within_seconds=DEADLINE_SECONDS, every=0.2)
+
+
+def test_cashier_charges_and_captures(sandbox: Sandbox, console: SignedIn) -> None:
+    gateway = sandbox.providers["nevogate"]
+    reference = gateway.pay(order_id="REG", amount=100, currency="EUR", registration="active")
+    _latest(sandbox, f"shop-hu/{reference}")
+    wanted = {"merchant": "shop-hu", "order": "SUB-1", "reference": reference, "amount": "19.90", "currency": "EUR"}
+    place, page = console.dry_run("/actions/charge", "carl", **wanted)
+    assert "payment now</dt><dd>captured" in page
+    assert console.send(page, f"{place}/confirm", "carl", why="case 4714")[0] == 303
+    charged = re.search(r"<dd>(shop-hu/[0-9a-f]{32})</dd>", console.ended(place, "carl"))
+    assert charged is not None
+    _latest(sandbox, charged[1])
+    place, page = console.dry_run("/actions/capture", "carl", payment=charged[1])
+    assert console._ask("GET", place, "anna")[0] == 404, "an operator captures nothing"
+    assert console.send(page, f"{place}/confirm", "carl", why="case 4715")[0] == 303
+    assert "done: captured" in console.ended(place, "carl")
+    assert wait_for(lambda: _captured(sandbox, [charged[1]]), within_seconds=DEADLINE_SECONDS, every=0.2)
+    done = [one for one in _actions(sandbox) if one.by == "carl" and one.state == "done"]
+    assert [(one.command, one.reason) for one in done] == [("charge", "case 4714"), ("capture", "case 4715")]
