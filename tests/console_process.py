@@ -77,8 +77,10 @@ class Console:
 
     def until(self, path: str, text: str) -> str:
         """The page, once it has the text."""
-        assert wait_for(lambda: text in self.page(path)[1], within_seconds=DEADLINE_SECONDS, every=0.2), (
-            self.page(path),
-            self.child.end(),
-        )
-        return self.page(path)[1]
+        page = wait_for(lambda: self._with(path, text), within_seconds=DEADLINE_SECONDS, every=0.2)
+        assert page, f"{text} is not on {path}: {self.page(path)[1].partition('<main')[2]}"
+        return page
+
+    def _with(self, path: str, text: str) -> str:
+        page = self.page(path)[1]
+        return page if text in page else ""

@@ -57,7 +57,7 @@ def _download(package: str, folder: str) -> str:
 
 def environment(folder: Path) -> dict[str, str]:
     """The environment in which the folder's programs find their libraries."""
-    libraries = {str(one.parent) for one in folder.glob("usr/lib/**/*.so.*")}
+    libraries = {str(one.parent) for top in ("usr/lib", "lib") for one in folder.glob(f"{top}/**/*.so*")}
     return {**os.environ, **({"LD_LIBRARY_PATH": ":".join(sorted(libraries))} if libraries else {})}
 
 

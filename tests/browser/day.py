@@ -7,15 +7,15 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
+from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.system import Sandbox
 from paynotify.schemas import topics
 from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.times import rfc3339
 from tests import topics_reader
-from tests.console_process import Console
+from tests.console_process import DEADLINE_SECONDS, Console
 
 SHOP: Final = "shop-uk"
 WHY: Final = "the notification password was mended"
@@ -28,7 +28,6 @@ class Day:
 
     paid: str
     waiting: str
-    rejected: str
     replayed: str
 
 
@@ -36,44 +35,74 @@ class Shop:
     """The shop at the provider, whose notification password can be broken."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
         self._gateway = sandbox.providers["trustpayments"]
         self._known = sandbox.directory / "secrets" / SHOP / "notification"
+        self._theirs = ""
 
     def pay(self, order_id: str, amount: int = 1250) -> str:
         """A payment that the provider captures at once; its id."""
         return self._gateway.pay(order_id=order_id, amount=amount, settlestatus="100", visible_after_seconds=0.0)
 
     def break_key(self) -> None:
-        """The provider has another password from now on, which our file has not."""
-        self._gateway.change_shop(SHOP, notification_password=secrets.token_urlsafe(18))
+        """The provider signs with another password from now on, which our file has not."""
+        self._theirs = secrets.token_urlsafe(18)
+        self._gateway.change_shop(SHOP, notification_password=self._theirs)
 
-    def mend_key(self, password: str) -> None:
-        replace(self._known, password)
-
-
-def replace(file: Path, text: str) -> None:
-    """As careful scripts do it: another file takes the place of the first."""
-    other = file.with_suffix(".next")
-    other.write_text(text, "utf-8")
-    other.replace(file)
+    def mend_key(self) -> None:
+        """Our file has the provider's password; a worker notices it within about a second."""
+        # as careful scripts do it: another file takes the place of the first
+        other = self._known.with_suffix(".next")
+        other.write_text(self._theirs, "utf-8")
+        other.replace(self._known)
 
 
-def expect(sandbox: Sandbox, order_id: str, amount: int, *, final_by: datetime | None = None) -> None:
-    """What a shop says it sold."""
+def lived(sandbox: Sandbox, shop: Shop, console: Console) -> Day:
+    """Live the day; returns when the console knows of all of it."""
+    two_hours_ago = rfc3339(datetime.now(UTC) - timedelta(hours=2))
+    sold = [_expected("ORD-4711", 1250), _expected("ORD-4712", 2000), _expected("ORD-4714", 990, two_hours_ago)]
+    topics_reader.send(
+        sandbox.bootstrap, sandbox.topic(topics.EXPECTED), [*sold, (b"early", b'{"merchant": "no"}', {})]
+    )
+    paid, waiting = shop.pay("ORD-4711"), shop.pay("ORD-4712", 1500)
+    for payment in (paid, waiting):
+        console.until(f"/payments/{SHOP}/{payment}", "captured")
+    _reconcile(sandbox, paid)
+    shop.break_key()
+    replayed = shop.pay("ORD-4713")
+    console.until("/rejected", replayed)
+    shop.mend_key()
+    assert wait_for(lambda: _replayed(sandbox, console, replayed), within_seconds=DEADLINE_SECONDS)
+    console.until("/dead", "unreadable_expectation")
+    console.until("/overdue", "ORD-4714")
+    console.until("/history", WHY)
+    console.until("/reconciliations?differs=yes", "the shop&#39;s export")
+    return Day(paid, waiting, replayed)
+
+
+def mend(shop: Shop, console: Console) -> None:
+    """Mend the shop's key; returns when the worker has noticed it, as a payment tells that gets a status."""
+
+    def is_noticed() -> bool:
+        page = f"/payments/{SHOP}/{shop.pay('ORD-after')}"
+        return bool(wait_for(lambda: "captured" in console.page(page)[1], within_seconds=1.0, every=0.2))
+
+    shop.mend_key()
+    assert wait_for(is_noticed, within_seconds=DEADLINE_SECONDS)
+
+
+def _expected(order_id: str, amount: int, final_by: str | None = None) -> tuple[bytes, bytes, dict[str, str]]:
+    """What the shop says it sold."""
     sold = {
         "merchant": SHOP,
         "order_id": order_id,
         "amount": {"value": amount, "currency": "GBP"},
         "created_at": rfc3339(),
-        **({"final_by": rfc3339(final_by)} if final_by else {}),
+        **({"final_by": final_by} if final_by else {}),
     }
-    topics_reader.send(
-        sandbox.bootstrap, sandbox.topic(topics.EXPECTED), [(order_id.encode(), json.dumps(sold).encode(), {})]
-    )
+    return order_id.encode(), json.dumps(sold).encode(), {}
 
 
-def reconcile(sandbox: Sandbox, payment: str) -> None:
+def _reconcile(sandbox: Sandbox, payment: str) -> None:
     """Compare with a shop that thinks of another amount."""
     export = sandbox.directory / "export.csv"
     export.write_text(f"payment_id,amount,currency\n{payment},9.99,GBP\n", "utf-8")
@@ -82,16 +111,9 @@ def reconcile(sandbox: Sandbox, payment: str) -> None:
         sandbox.command("reconcile", "--merchant", SHOP, *options)
 
 
-def lived(sandbox: Sandbox, console: Console) -> Day:
-    """Live the day; returns when the console knows of all of it."""
-    shop = Shop(sandbox)
-    expect(sandbox, "ORD-4711", 1250)
-    expect(sandbox, "ORD-4712", 2000)
-    expect(sandbox, "ORD-4714", 990, final_by=datetime.now(UTC) - timedelta(hours=2))
-    topics_reader.send(sandbox.bootstrap, sandbox.topic(topics.EXPECTED), [(b"early", b'{"merchant": "none"}', {})])
-    paid, waiting = shop.pay("ORD-4711"), shop.pay("ORD-4712", 1500)
-    console.until(f"/payments/{SHOP}/{paid}", "captured")
-    console.until(f"/payments/{SHOP}/{waiting}", "captured")
-    reconcile(sandbox, paid)
-    console.until("/reconciliations?differs=yes", "the shop&#39;s export")
-    return Day(paid, waiting, "", "")
+def _replayed(sandbox: Sandbox, console: Console, payment: str) -> bool:
+    """Whether the payment was published after a replay; what is rejected anew is replayed anew."""
+    choice = ("--reason", "bad_signature", "--merchant", SHOP, "--by", OPERATOR, "--why", WHY)
+    sandbox.command("replay", "rejected", *choice, "--yes", "--config", str(sandbox.config_path))
+    page = f"/payments/{SHOP}/{payment}"
+    return bool(wait_for(lambda: "captured" in console.page(page)[1], within_seconds=2.0, every=0.2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -10,23 +9,26 @@ from urllib.parse import parse_qsl, urlsplit
 from playwright.sync_api import Page
 
 from tests.browser.visit import Visit
+from tests.long_form import LONG
 
 #: More kinds of pages than there are; links that lead on and on would go beyond it.
-_MAX_PAGES: Final = 60
+_MAX_PAGES: Final = 100
 _LINKS: Final = "() => [...document.querySelectorAll('a[href]')].map(one => one.href)"
 
 
-def kind_of(url: str) -> str:
-    """What the pages of one kind have in common: a path without its ids, and which filters are set."""
-    parts = urlsplit(url)
-    segments = [re.sub(r".*\d.*|shop-.*", "*", one) for one in parts.path.split("/")[1:]]
-    if segments[0] == "payments":
-        segments = segments[:3]
-    return "/" + "/".join(segments) + "?" + "&".join(sorted(name for name, _ in parse_qsl(parts.query)))
+def kind_of(path: str) -> str:
+    """What the pages of one kind have in common: the path before the ids, and which filters are set."""
+    parts = urlsplit(path)
+    group, _, rest = parts.path.removeprefix("/").partition("/")
+    filters = sorted({name for name, _ in parse_qsl(parts.query)}) if LONG else []
+    return " ".join((f"/{group}/*" if rest else f"/{group}", *filters))
 
 
 def find(visit: Visit, *others: str) -> list[str]:
-    """A page of each kind that the first page, and the ``others``, lead to: their paths."""
+    """A page of each kind that the first page, and the ``others``, lead to: their paths.
+
+    In the long form also one for each set of filters that a link sets.
+    """
     found: dict[str, str] = {}
     left = ["/", *others]
     while left:
