@@ -10,16 +10,16 @@ from paynotify.ops.console.flow.pages import FlowPages
 from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.installation.doctor_runs import DoctorRuns
 from paynotify.ops.console.installation.pages import InstallationPages
-from paynotify.ops.console.list_pages import ListPages
+from paynotify.ops.console.lists.pages import ListPages
 from paynotify.ops.console.live.fan_out import EventFanOut
 from paynotify.ops.console.live.pages import LivePages
-from paynotify.ops.console.pages import PaymentPages
+from paynotify.ops.console.payments.pages import PaymentPages
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.reconciliations.pages import ReconciliationPages
-from paynotify.ops.console.record_pages import RecordPages
+from paynotify.ops.console.records.pages import RecordPages
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
-from paynotify.ops.console.search_pages import SearchPages
+from paynotify.ops.console.search.pages import SearchPages
 from paynotify.ops.console.topic_access import OpenReader
 from paynotify.ops.doctor.examination import ExaminationScope, ScopedFinding, examined
 from paynotify.schemas.configuration.model import Configuration

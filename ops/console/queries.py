@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from paynotify.ops.console.attention import ATTENTION
-from paynotify.ops.console.filters import Cursor, ListFilter
-from paynotify.ops.console.listing import (
+from paynotify.ops.console.index.tables import TABLES, Table
+from paynotify.ops.console.lists.attention import ATTENTION
+from paynotify.ops.console.lists.filters import Cursor, ListFilter
+from paynotify.ops.console.lists.listing import (
     OWN_MERCHANTS,
     PAGE_ROWS,
     ListShape,
@@ -22,8 +23,7 @@ from paynotify.ops.console.listing import (
     groups_statement,
     page_statement,
 )
-from paynotify.ops.console.payment_rows import PaymentRows, read_payment_rows
-from paynotify.ops.console.tables import TABLES, Table
+from paynotify.ops.console.payments.payment_rows import PaymentRows, read_payment_rows
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import PaymentStatus, Reconciliation, decode
 from paynotify.schemas.times import utc_now

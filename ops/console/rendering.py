@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from paynotify.ops.console.access.form_tokens import form_token
-from paynotify.ops.console.follower import IndexAge
 from paynotify.ops.console.grafana import dashboard_url
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.money import Money, to_major
 from paynotify.schemas.times import rfc3339

@@ -20,7 +20,7 @@ from paynotify.ops.common import action_log
 from paynotify.ops.console.access.identity import EVERY_MERCHANT, Identity, Role
 from paynotify.ops.console.actions.pages import ActionPages
 from paynotify.ops.console.application import build_application
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.replay import sending
 from paynotify.schemas import topics

@@ -12,13 +12,13 @@ import yaml
 
 from paynotify.ops.console.access.guard import Identify, local_user
 from paynotify.ops.console.application import build_application
-from paynotify.ops.console.follower import IndexAge
-from paynotify.ops.console.list_pages import ListPages
-from paynotify.ops.console.pages import PaymentPages
+from paynotify.ops.console.index.follower import IndexAge
+from paynotify.ops.console.lists.pages import ListPages
+from paynotify.ops.console.payments.pages import PaymentPages
 from paynotify.ops.console.queries import IndexQueries
-from paynotify.ops.console.record_pages import RecordPages
+from paynotify.ops.console.records.pages import RecordPages
 from paynotify.ops.console.rendering import PageRenderer
-from paynotify.ops.console.search_pages import SearchPages
+from paynotify.ops.console.search.pages import SearchPages
 from paynotify.ops.console.topic_access import OpenReader
 from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.errors import ClusterUnavailableError

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any, Final
 
-from paynotify.ops.console.tables import TABLES
+from paynotify.ops.console.index.tables import TABLES
 from paynotify.schemas import topics
 from paynotify.schemas.messages import (
     Checks,

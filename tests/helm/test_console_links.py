@@ -15,8 +15,8 @@ import yaml
 from helm.console_links import LOCAL_URL, OF_ALERTS, of_panel, of_runbook
 from helm.dashboard_panels import OVERVIEW, panels_of
 from helm.values import STAGES
-from paynotify.ops.console.filters import parse_filter
-from paynotify.ops.console.lists import console_lists
+from paynotify.ops.console.lists.definitions import console_lists
+from paynotify.ops.console.lists.filters import parse_filter
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from tests.helm.rendering import CHART, Thing, loaded, named, of_kind, run, things, values_file
 from tests.helm.test_chart_alerts import RUNBOOKS, rules

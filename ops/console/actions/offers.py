@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from paynotify.ops.console.access.identity import Identity, Role
-from paynotify.ops.console.filters import DeadFilter, ListFilter, RejectedFilter
+from paynotify.ops.console.lists.filters import DeadFilter, ListFilter, RejectedFilter
 from paynotify.schemas.status import Status
 
 #: A title and an address.

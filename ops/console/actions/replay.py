@@ -18,8 +18,8 @@ from paynotify.ops.console.actions.action_run import ActionRun
 from paynotify.ops.console.actions.console_action import ActionContext
 from paynotify.ops.console.actions.forms import ActionField, FormValues
 from paynotify.ops.console.actions.planned import ActionRefusedError, Performer, PlannedAction
-from paynotify.ops.console.filters import DeadFilter, RejectedFilter, WrongFilterError, parse_filter
-from paynotify.ops.console.rows import NOT_SHOWN
+from paynotify.ops.console.index.rows import NOT_SHOWN
+from paynotify.ops.console.lists.filters import DeadFilter, RejectedFilter, WrongFilterError, parse_filter
 from paynotify.ops.replay.kinds import sources_of
 from paynotify.ops.replay.original import replay_targets
 from paynotify.ops.replay.plan import ReplayPlan, ReplaySelection, find, leave_out_replayed

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from starlette.responses import Response
 
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.schemas.api.problems import MEDIA_TYPE, UNAUTHENTICATED, ProblemKind
 from paynotify.schemas.times import rfc3339
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from paynotify.ops.console.api.answering import ApiProblemError
 from paynotify.ops.console.api.parameters import parameters_of, refuse_token_in_url
 from paynotify.ops.console.api.tokens import ApiCaller, ApiTokens
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.schemas.api.operations import OPERATIONS, ApiOperation
 from paynotify.schemas.api.problems import (
     INDEX_INCOMPLETE,

@@ -14,7 +14,7 @@ from paynotify.ops.console.api.operation_calls import OperationCalls
 from paynotify.ops.console.api.payment_calls import PaymentCalls
 from paynotify.ops.console.api.tokens import ApiTokens
 from paynotify.ops.console.flow.sampler import FlowSampler
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.schemas.configuration.model import Configuration
 

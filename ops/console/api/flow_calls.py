@@ -16,7 +16,7 @@ from paynotify.ops.console.flow.history import StepFigures, figures_at
 from paynotify.ops.console.flow.money_news import money_news
 from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.flow.steps import FlowStep
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.schemas.api.lists import FlowAnswer, FlowMoneyItem, FlowStepItem
 from paynotify.schemas.configuration.merchants import provider_of

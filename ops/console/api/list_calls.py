@@ -14,7 +14,8 @@ from starlette.responses import Response
 from paynotify.ops.console.api.answering import ApiProblemError, answered
 from paynotify.ops.console.api.application import ApiCall
 from paynotify.ops.console.api.tokens import ApiCaller
-from paynotify.ops.console.filters import (
+from paynotify.ops.console.index.follower import IndexAge
+from paynotify.ops.console.lists.filters import (
     DeadFilter,
     ListFilter,
     OverdueFilter,
@@ -22,9 +23,8 @@ from paynotify.ops.console.filters import (
     WrongFilterError,
     parse_filter,
 )
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.lists.shapes import SHAPES
 from paynotify.ops.console.queries import IndexQueries
-from paynotify.ops.console.shapes import SHAPES
 from paynotify.schemas.api.lists import (
     DeadAnswer,
     DeadItem,

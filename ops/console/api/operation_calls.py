@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from paynotify.ops.console.api.answering import answered
 from paynotify.ops.console.api.tokens import ApiCaller
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.queries import IndexQueries, SearchHit
 from paynotify.schemas.api.lists import AttentionAnswer, AttentionAnswerItem, SearchAnswer, SearchHitItem
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from paynotify.ops.console.order_answer import OrderAnswer, Verdict, order_answer
+from paynotify.ops.console.payments.order_answer import OrderAnswer, Verdict, order_answer
 from paynotify.schemas.api.answers import OrderExpectation, OrderPayment, OrderReport, OrderRequest, Paid
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import PaymentStatus, decode

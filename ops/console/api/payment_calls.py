@@ -14,9 +14,9 @@ from paynotify.ops.console.api.answering import ApiProblemError, answered, as_of
 from paynotify.ops.console.api.event_waiters import EventWaiters, TooManyWaitingError
 from paynotify.ops.console.api.order_report import deciding, events_of, order_report
 from paynotify.ops.console.api.tokens import ApiCaller
-from paynotify.ops.console.explanation import Explanation, explained
-from paynotify.ops.console.facts import payment_facts
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
+from paynotify.ops.console.payments.explanation import Explanation, explained
+from paynotify.ops.console.payments.facts import payment_facts
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.schemas.api.answers import OrderReport, PaymentAnswer
 from paynotify.schemas.api.problems import NOT_FOUND, TOO_MANY_WAITING

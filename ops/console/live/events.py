@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from paynotify.ops.console.tables import Table
+from paynotify.ops.console.index.tables import Table
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.records import Record
 from paynotify.schemas.times import rfc3339

@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from paynotify.ops.console.index.tables import TABLES
 from paynotify.ops.console.live.events import FORGOTTEN, TAIL_KINDS, LiveEvent, LiveFilter, live_event
-from paynotify.ops.console.tables import TABLES
 from paynotify.schemas.records import Record
 
 #: The events of each kind that are kept; of older ones a viewer who comes back is told that they are missing.

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from paynotify.ops.console.access.identity import Role, identity_of
-from paynotify.ops.console.listing import PAGE_ROWS
+from paynotify.ops.console.lists.listing import PAGE_ROWS
 from paynotify.ops.console.live.event_stream import EventStreamResponse, encoded
 from paynotify.ops.console.live.events import TAIL_KINDS, LiveFilter
 from paynotify.ops.console.live.fan_out import MAX_WATCHERS, EventFanOut, NewEvents, TooManyWatchersError

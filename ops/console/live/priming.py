@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.console.index.tables import TABLES
 from paynotify.ops.console.live.events import TAIL_KINDS
 from paynotify.ops.console.live.fan_out import EventFanOut
-from paynotify.ops.console.tables import TABLES
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import PaynotifyError
 from paynotify.schemas.records import to_record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from paynotify.ops.console.cells import Cell, ListColumn, plain
 from paynotify.ops.console.links import report_path
+from paynotify.ops.console.lists.cells import Cell, ListColumn, plain
 
 SOURCES: Final = {"provider": "the provider's list", "export": "the shop's export"}
 

@@ -34,7 +34,7 @@ class ShownDifference:
 
 
 class ReconciliationPages:
-    """Answers with single reports; `paynotify.ops.console.lists` has the list of them."""
+    """Answers with single reports; `paynotify.ops.console.lists.definitions` has the list of them."""
 
     def __init__(self, queries: IndexQueries, renderer: PageRenderer) -> None:
         self._queries = queries

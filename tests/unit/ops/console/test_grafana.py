@@ -8,8 +8,8 @@ from typing import Final
 
 from helm.dashboards import dashboards
 from paynotify.ops.console.grafana import dashboard_url
-from paynotify.ops.console.index import PaymentIndex
-from paynotify.ops.console.lists import console_lists
+from paynotify.ops.console.index.payment_index import PaymentIndex
+from paynotify.ops.console.lists.definitions import console_lists
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from tests.fakes.console_browser import console_browser
 from tests.fakes.console_topics import NAMES

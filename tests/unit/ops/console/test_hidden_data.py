@@ -20,13 +20,13 @@ from paynotify.ops.console.api.assembly import build_api
 from paynotify.ops.console.api.event_waiters import EventWaiters
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.flow.sampler import FlowSampler
-from paynotify.ops.console.follower import IndexAge
-from paynotify.ops.console.index import PaymentIndex
+from paynotify.ops.console.index.follower import IndexAge
+from paynotify.ops.console.index.payment_index import PaymentIndex
+from paynotify.ops.console.index.tables import TABLES
 from paynotify.ops.console.live.fan_out import EventFanOut
 from paynotify.ops.console.page_groups import page_routes
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
-from paynotify.ops.console.tables import TABLES
 from paynotify.processors.interpret.stage import observation_id
 from paynotify.schemas import topics
 from paynotify.schemas.api.operations import OPERATIONS, PREFIX

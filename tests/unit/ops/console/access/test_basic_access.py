@@ -195,6 +195,8 @@ async def test_changed_file_that_is_wrong_changes_nothing(
         ("alice:scrypt$14$8$999$" + cheap().split("$", 4)[4], "costs too little or too much"),
         (f"alice:{cheap()[:-4]}", "is a hash that was cut off"),
     ],
+    # each process that runs tests makes other hashes
+    ids=("words", "comment", "twice", "name", "no name", "cost 30", "cost 99", "cost 4", "parallel", "cut off"),
 )
 def test_line_that_is_no_user_is_refused_without_its_text(text: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said) as refused:

@@ -19,7 +19,7 @@ from paynotify.ops.console.access.identity import EVERY_MERCHANT, Identity, Role
 from paynotify.ops.console.access.origins import OwnOrigins
 from paynotify.ops.console.access.site import ConsoleSite
 from paynotify.ops.console.application import build_application
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 

@@ -18,7 +18,7 @@ from paynotify.ops.console.access.identity import Role, identity_of
 from paynotify.ops.console.access.method import access_method
 from paynotify.ops.console.access.oidc_access import own_path
 from paynotify.ops.console.application import build_application
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.configuration.console import ConsoleSettings

@@ -22,8 +22,8 @@ from paynotify.ops.console.actions.pages import ActionPages
 from paynotify.ops.console.answer_headers import PROBE_PATHS
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.flow.sampler import FlowSampler
-from paynotify.ops.console.follower import IndexAge
-from paynotify.ops.console.index import PaymentIndex
+from paynotify.ops.console.index.follower import IndexAge
+from paynotify.ops.console.index.payment_index import PaymentIndex
 from paynotify.ops.console.live.fan_out import EventFanOut
 from paynotify.ops.console.page_groups import page_routes
 from paynotify.ops.console.queries import IndexQueries

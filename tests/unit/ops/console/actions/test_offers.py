@@ -9,7 +9,7 @@ import pytest
 
 from paynotify.ops.console.access.identity import EVERY_MERCHANT, Identity, Role
 from paynotify.ops.console.actions.offers import list_offers, order_offers, payment_offers
-from paynotify.ops.console.filters import DeadFilter, OverdueFilter, RejectedFilter
+from paynotify.ops.console.lists.filters import DeadFilter, OverdueFilter, RejectedFilter
 from paynotify.schemas.status import Status
 
 VIEWER: Final = Identity("vera", "basic", {EVERY_MERCHANT: Role.VIEWER})

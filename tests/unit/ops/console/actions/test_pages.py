@@ -19,7 +19,7 @@ from paynotify.ops.console.actions import correct, requests
 from paynotify.ops.console.actions.console_action import needs_second_person
 from paynotify.ops.console.actions.pages import ActionPages
 from paynotify.ops.console.application import build_application
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.correct import publishing as correcting
 from paynotify.ops.correct.current import CurrentPayment

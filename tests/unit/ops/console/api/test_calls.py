@@ -21,8 +21,8 @@ from paynotify.ops.console.api.list_calls import LISTED
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.flow.history import FlowSample, StepReading
 from paynotify.ops.console.flow.sampler import FlowSampler
-from paynotify.ops.console.follower import IndexAge
-from paynotify.ops.console.index import PaymentIndex
+from paynotify.ops.console.index.follower import IndexAge
+from paynotify.ops.console.index.payment_index import PaymentIndex
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.schemas import topics

@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection
 
 from paynotify.ops.console.access.identity import EVERY_MERCHANT, Identity, Role
 from paynotify.ops.console.application import build_application
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.installation.doctor_runs import DoctorRuns
 from paynotify.ops.console.installation.pages import InstallationPages
 from paynotify.ops.console.rendering import PageRenderer

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from paynotify.ops.console.access.identity import Identity, Role
 from paynotify.ops.console.application import build_application
-from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.live import event_stream
 from paynotify.ops.console.live.event_stream import encoded
 from paynotify.ops.console.live.fan_out import MAX_WATCHERS, QUEUED_EVENTS, EventFanOut

@@ -13,9 +13,9 @@ from starlette.requests import HTTPConnection
 
 from paynotify.ops.console.access.identity import EVERY_MERCHANT, Identity, Role
 from paynotify.ops.console.application import build_application
-from paynotify.ops.console.follower import IndexAge
-from paynotify.ops.console.index import PaymentIndex
-from paynotify.ops.console.list_pages import ListPages
+from paynotify.ops.console.index.follower import IndexAge
+from paynotify.ops.console.index.payment_index import PaymentIndex
+from paynotify.ops.console.lists.pages import ListPages
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.reconciliations.pages import ReconciliationPages
 from paynotify.ops.console.rendering import PageRenderer

@@ -1,0 +1,1 @@
+"""What the console knows: rows of the topics in a disposable SQLite file."""

@@ -1,0 +1,1 @@
+"""The pages of one payment and of one order, and the sentence that says why goods wait."""

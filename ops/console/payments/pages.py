@@ -1,0 +1,145 @@
+"""The pages of one payment and of one order: why the goods wait, what was expected and paid, and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.console.access.identity import Role, identity_of
+from paynotify.ops.console.actions.offers import order_offers, payment_offers
+from paynotify.ops.console.live.pages import news_address
+from paynotify.ops.console.payments.amounts_compared import amounts_compared
+from paynotify.ops.console.payments.explanation import Explanation, explained
+from paynotify.ops.console.payments.facts import payment_facts
+from paynotify.ops.console.payments.order_answer import order_answer
+from paynotify.ops.console.payments.payment_rows import PaymentRows
+from paynotify.ops.console.payments.story import story_lines, waiting_lookup
+from paynotify.ops.console.queries import IndexQueries, IndexRow
+from paynotify.ops.console.rendering import PageRenderer
+from paynotify.ops.console.routes import ConsoleRoute
+from paynotify.ops.console.topic_access import OpenReader, TopicAccess
+from paynotify.ops.trace.reading import read_timeline
+from paynotify.ops.trace.timeline import Timeline
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
+from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.money import Money
+from paynotify.schemas.times import utc_now
+
+#: The payments of an order that are explained; few orders have more than two.
+_MAX_PAYMENTS: Final = 20
+#: What of an order is not of one payment, by table, and the column that says which is the newest.
+_NEWEST: Final = {"expected": "created_at", "overdue": "at", "requests": "at"}
+
+
+class PaymentPages:
+    """Answers with pages over the index, and over the topics for one payment's story."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        queries: IndexQueries,
+        renderer: PageRenderer,
+        open_reader: OpenReader | None = None,
+        mark: Callable[[], str] = str,
+    ) -> None:
+        self._merchants = {one.id: one for one in configuration.merchants}
+        self._configuration = configuration
+        self._queries = queries
+        self._renderer = renderer
+        self._mark = mark
+        self._topics = TopicAccess(open_reader or (lambda: TopicReader(configuration)))
+
+    def routes(self) -> tuple[ConsoleRoute, ...]:
+        return (
+            ConsoleRoute("/payments/{merchant}/{payment_id:path}", self.payment, Role.VIEWER),
+            ConsoleRoute("/orders/{merchant}/{order_id:path}", self.order, Role.VIEWER),
+        )
+
+    async def payment(self, request: Request) -> Response:
+        """One payment: what it is, why its goods wait, and everything that happened."""
+        merchant, payment_id = self._named(request, "payment_id")
+        mark = self._mark()  # asked first, so that no news is missed
+        problem, story = "", None
+        try:
+            story = await run_in_threadpool(self._story, merchant, payment_id)
+        except (ClusterUnavailableError, ConfigurationError) as error:
+            problem = str(error)
+        retry = waiting_lookup(story) if story is not None else None
+        rows, why = await run_in_threadpool(self._explained, merchant, payment_id, retry)
+        is_known = any((rows.event, rows.expected, rows.request, rows.rejected, rows.dead, story and story.entries))
+        if not is_known:
+            raise HTTPException(404, problem or f"Nothing is known of the payment {merchant.id}/{payment_id}.")
+        return self._renderer.page(
+            request, "payment.html", merchant=merchant.id, payment_id=payment_id, status=rows.event, rows=rows,
+            amounts=amounts_compared(_expected(rows.expected), rows.event), why=why, problem=problem,
+            notes=story.notes if story is not None else (), lines=story_lines(story) if story is not None else None,
+            news=news_address(mark, merchant=merchant.id, payment=payment_id, order=rows.order_id),
+            offers=payment_offers(
+                identity_of(request), merchant.id, payment_id, rows.event.status if rows.event is not None else None
+            ),
+        )  # fmt: skip
+
+    async def order(self, request: Request) -> Response:
+        """One order: whether it has been paid, and what is known of each of its payments."""
+        merchant, order_id = self._named(request, "order_id")
+        found = await run_in_threadpool(self._queries.order, merchant.id, order_id)
+        if not any(found.values()):
+            raise HTTPException(404, f"Nothing is known of the order {order_id!r} of {merchant.id}.")
+        names = [row["payment_id"] for row in found["payments"]][:_MAX_PAYMENTS]
+        payments = [await run_in_threadpool(self._explained, merchant, one) for one in names]
+        expected = found["expected"][0] if found["expected"] else None
+        answer = order_answer(_expected(expected), [rows.event for rows, _ in payments if rows.event is not None])
+        why = await run_in_threadpool(self._without_payment, merchant, found) if not payments else None
+        return self._renderer.page(
+            request, "order.html", merchant=merchant.id, order_id=order_id, answer=answer, payments=payments,
+            expected=expected, overdue=found["overdue"], requests=found["requests"],
+            more=len(found["payments"]) - len(names), why=why,
+            offers=order_offers(identity_of(request), merchant.id, order_id),
+        )  # fmt: skip
+
+    def _named(self, request: Request, name: str) -> tuple[Merchant, str]:
+        """The merchant and the id in the path.
+
+        Raises:
+            HTTPException: the merchant is not configured, or may not be seen by the one who asks.
+        """
+        merchant, found = self._merchants.get(request.path_params["merchant"]), request.path_params[name]
+        if merchant is None or not identity_of(request).may(Role.VIEWER, merchant.id) or len(found) > MAX_ID_LENGTH:
+            raise HTTPException(404, f"There is no merchant {request.path_params['merchant']!r} in the configuration.")
+        return merchant, found
+
+    def _explained(
+        self, merchant: Merchant, payment_id: str, retry: tuple[str, str] | None = None
+    ) -> tuple[PaymentRows, Explanation]:
+        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, payment_id)
+        return rows, self._sentence(merchant, rows, retry)
+
+    def _sentence(self, merchant: Merchant, rows: PaymentRows, retry: tuple[str, str] | None = None) -> Explanation:
+        return explained(payment_facts(rows, self._configuration, merchant, utc_now(), retry))
+
+    def _without_payment(self, merchant: Merchant, found: Mapping[str, list[IndexRow]]) -> Explanation:
+        """About an order of which no payment is reported."""
+        newest = {name: max(found[name], key=lambda row: row[at], default=None) for name, at in _NEWEST.items()}
+        announced = newest["expected"]["payment_id"] if newest["expected"] is not None else None
+        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, announced or "")
+        return self._sentence(
+            merchant,
+            replace(rows, expected=newest["expected"], overdue=newest["overdue"], request=newest["requests"]),
+        )
+
+    def _story(self, merchant: Merchant, payment_id: str) -> Timeline:
+        with self._topics.reader() as reader:
+            return read_timeline(reader, self._configuration, merchant, payment_id)
+
+
+def _expected(row: dict[str, Any] | None) -> Money | None:
+    return Money(row["amount"], row["currency"]) if row is not None else None

@@ -1,0 +1,1 @@
+"""The search by an id's beginning."""
