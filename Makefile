@@ -168,10 +168,12 @@ chart:                                          ## package the chart into build/
 	$(if $(REGISTRY),$(HELM) push build/chart/*.tgz $(REGISTRY) $(PUSH))
 
 MINUTES ?= 4
-pictures: prerequisites $(VENV)/.development    ## draw the dashboards with data of a real Prometheus (MINUTES=), and the report of a demo
+pictures: prerequisites $(VENV)/.development    ## draw the dashboards with data of a real Prometheus (MINUTES=), the report of a demo, and each page of the console
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.pictures --minutes $(MINUTES) $(ARGS)
 	$(BIN)/paynotify demo --svg docs/explanation/demo.svg
+	$(BIN)/python -m tests.browser.chromium
+	PAYNOTIFY_PICTURES=docs/operations/console $(BIN)/python -m pytest tests/browser/test_pictures.py
 
 # the first that works: docker's client may be here without its server
 ENGINE ?= $(shell for e in docker podman buildah; do $$e info >/dev/null 2>&1 && echo $$e && break; done)
