@@ -35,6 +35,7 @@ class PageRenderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,  # a page must not mix files of two releases
         )
         self._templates.filters["amount"] = amount_text
         self._templates.filters["row_amount"] = lambda row: amount_text(Money(row["amount"], row["currency"]))
