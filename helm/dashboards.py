@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from helm.console_links import LOCAL_URL, of_panel
-from helm.dashboard_panels import OVERVIEW, Panel, panels_of
+from helm.dashboard_panels import OVERVIEW, Panel
 from helm.delivery_panels import DELIVERIES
+from helm.stage_panels import panels_of
 from helm.values import STAGES
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}

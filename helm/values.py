@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from helm.kafka_values import KafkaAccess
 from helm.kubernetes_types import Affinity, DnsConfig, EgressRule, Peer, Toleration, Variable, Volume, VolumeMount
 from helm.observing_values import Alerts, Traces
 from helm.value_types import (
@@ -41,13 +42,6 @@ PROVIDER_STAGES: Final = STAGES[:3]
 _IMAGE: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
 
 
-class SecretKey(ValuesSection, frozen=True, kw_only=True):
-    """A reference to a secret: a Secret in the release's namespace, and a key in it."""
-
-    existing_secret: Name
-    key: Key
-
-
 class PullSecret(ValuesSection, frozen=True, kw_only=True):
     name: Name
 
@@ -58,41 +52,6 @@ class Image(ValuesSection, frozen=True, kw_only=True):
     digest: Annotated[str, Meta(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "Always"
     pull_secrets: list[PullSecret] = field(default_factory=list)
-
-
-class KafkaUser(ValuesSection, frozen=True, kw_only=True):
-    """The credentials of one process: ``username`` with ``password``, or ``certificate`` with ``privateKey``.
-
-    For a token endpoint they are the client's id and secret.
-    """
-
-    username: str | UnsetType = UNSET
-    password: SecretKey | UnsetType = UNSET
-    certificate: SecretKey | UnsetType = UNSET
-    private_key: SecretKey | UnsetType = UNSET
-
-
-class CertificateAuthority(ValuesSection, frozen=True, kw_only=True):
-    existing_secret: Name | UnsetType = UNSET
-    key: Key | UnsetType = UNSET
-
-
-class ServiceAccountToken(ValuesSection, frozen=True, kw_only=True):
-    audience: Annotated[str, Meta(pattern=r"^\S*$")]
-    # the least that Kubernetes allows
-    expiration_seconds: Annotated[int, Meta(ge=600, le=86400)]
-
-
-class KafkaAccess(ValuesSection, frozen=True, kw_only=True):
-    ca: CertificateAuthority
-    token_ca: CertificateAuthority
-    service_account_token: ServiceAccountToken
-    ingest: KafkaUser
-    worker: KafkaUser
-    topics: KafkaUser
-    deliver: KafkaUser
-    console: KafkaUser
-    tools: KafkaUser
 
 
 class Store(ValuesSection, frozen=True, kw_only=True):

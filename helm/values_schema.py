@@ -12,8 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from helm import kubernetes_types
+from helm.kafka_values import SecretKey
 from helm.value_rules import PAIRS, RULES, needs_providers, paired
-from helm.values import PROVIDER_STAGES, SecretKey, Values
+from helm.values import PROVIDER_STAGES, Values
 from paynotify.schemas.configuration.model import configuration_type
 from paynotify.schemas.providers import provider_contracts
 from paynotify.schemas.topics import RETRY_STEPS

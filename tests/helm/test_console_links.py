@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from helm.console_links import LOCAL_URL, OF_ALERTS, of_panel, of_runbook
-from helm.dashboard_panels import OVERVIEW, panels_of
+from helm.dashboard_panels import OVERVIEW
+from helm.stage_panels import panels_of
 from helm.values import STAGES
 from paynotify.ops.console.lists.definitions import console_lists
 from paynotify.ops.console.lists.filters import parse_filter
