@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 #: The field of a form, and the header of a request by script, that holds the token.
 FORM_FIELD: Final = "form_token"
@@ -52,11 +52,11 @@ async def check_form(request: Request) -> None:
     if not length.isdigit():
         raise HTTPException(411, "Say how long the form is.")
     if int(length) > _MAX_FORM_BYTES:
-        raise HTTPException(413, f"A form has at most {_MAX_FORM_BYTES} bytes.")
+        raise _too_long()
     if int(length) and request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM_TYPE:
         raise HTTPException(415, f"Send the form as {_FORM_TYPE}.")
     try:
-        fields = parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS)
+        fields = parse_qsl((await _body(request)).decode(), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS)
     except ValueError:
         raise HTTPException(400, f"A form is UTF-8 text of at most {_MAX_FORM_FIELDS} fields.") from None
     form = FormData([*fields])
@@ -65,3 +65,24 @@ async def check_form(request: Request) -> None:
     known = request.session.get(_SESSION_KEY) is not None
     if not known or not isinstance(given, str) or not hmac.compare_digest(given.encode(), form_token(request).encode()):
         raise HTTPException(403, "This page is too old, or of another session. Load it again, and send the form anew.")
+
+
+async def _body(request: Request) -> bytes:
+    """What was sent, whatever the head says of it: a body in chunks may go on without an end.
+
+    Raises:
+        HTTPException: it is too long, or does not come.
+    """
+    body = bytearray()
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > _MAX_FORM_BYTES:
+                raise _too_long()
+    except ClientDisconnect:
+        raise HTTPException(400, "The form was cut off.") from None
+    return bytes(body)
+
+
+def _too_long() -> HTTPException:
+    return HTTPException(413, f"A form has at most {_MAX_FORM_BYTES} bytes.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -56,6 +56,7 @@ ROUTES = (
     ConsoleRoute("/act", told, Role.OPERATOR, methods=("POST",)),
     ConsoleRoute("/merchants/{merchant}", token, Role.OPERATOR),
     ConsoleRoute("/open", token, None),
+    ConsoleRoute("/leave", token, None, methods=("POST",)),
 )
 
 
@@ -143,6 +144,20 @@ async def test_form_with_too_many_fields_or_odd_bytes_is_refused() -> None:
         sent = {**OWN, "content-type": "application/x-www-form-urlencoded"}
         for body in ("a=1&" * 300, b"\xff=1"):
             assert (await browser.post("/act", content=body, headers=sent)).status_code == 400
+
+
+async def test_form_that_is_longer_than_it_says_is_not_read_to_its_end() -> None:
+    read = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal read
+        for read in range(1, 1001):
+            yield b"a" * 1024
+
+    async with client("nobody") as anybody:
+        sent = {**OWN, "content-type": "application/x-www-form-urlencoded", "content-length": "5"}
+        assert (await anybody.post("/leave", content=chunks(), headers=sent)).status_code == 413
+    assert read < 100
 
 
 async def test_session_of_a_changed_cookie_is_none() -> None:
