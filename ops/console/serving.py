@@ -21,6 +21,7 @@ from paynotify.ops.console.actions.pages import ActionPages
 from paynotify.ops.console.api.assembly import build_api
 from paynotify.ops.console.api.event_waiters import EventWaiters
 from paynotify.ops.console.application import build_application
+from paynotify.ops.console.browser_connection import PRIVATE_NAMES, BrowserConnection
 from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.index.follower import TopicFollower
 from paynotify.ops.console.index.payment_index import PaymentIndex
@@ -32,8 +33,10 @@ from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.schemas.configuration.console import ConsoleSettings
 from paynotify.schemas.configuration.model import Configuration
+from paynotify.service import asgi_server
 from paynotify.service.asgi_server import AsgiServer
 from paynotify.service.logs import event
+from paynotify.service.private_names import require
 
 logger = logging.getLogger("paynotify.console")
 
@@ -85,11 +88,16 @@ def _config(application: ASGIApp, settings: ConsoleSettings) -> uvicorn.Config:
     """uvicorn's, which believes no header on who calls: the access of kind ``proxy`` looks at the connection's peer.
 
     h11 bounds a request's head, which anybody may send; httptools, uvicorn's own choice, takes one of any length.
+
+    Raises:
+        UnsupportedLibraryError: uvicorn is not one whose connections can be bounded.
     """
+    require((*asgi_server.PRIVATE_NAMES, *PRIVATE_NAMES))
     config = uvicorn.Config(
         application,
-        http="h11",
+        http=BrowserConnection,
         h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        ws="none",
         log_config=None,
         access_log=False,
         proxy_headers=False,

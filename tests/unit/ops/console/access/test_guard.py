@@ -151,7 +151,8 @@ async def test_form_that_is_longer_than_it_says_is_not_read_to_its_end() -> None
 
     async def chunks() -> AsyncIterator[bytes]:
         nonlocal read
-        for read in range(1, 1001):
+        while read < 1000:
+            read += 1
             yield b"a" * 1024
 
     async with client("nobody") as anybody:
