@@ -68,6 +68,18 @@ def needs_second_person(amount: Money | None, limits: Mapping[str, int]) -> bool
     return amount is None or amount.currency not in limits or amount.value > limits[amount.currency]
 
 
+def stake(amount: Money | None, *others: Money | None) -> Money | None:
+    """What is at stake with a payment of this amount where others are named too: the greatest of them.
+
+    None if the payment's own is not known, whatever the others say: they are what somebody enters who wants something
+    of it. None, too, if they are of several currencies.
+    """
+    named = [one for one in (amount, *others) if one is not None]
+    if amount is None or len({one.currency for one in named}) > 1:
+        return None
+    return max(named, key=lambda one: one.value)
+
+
 def require(identity: Identity, role: Role, merchant: str) -> None:
     """Let pass who has the role with the merchant.
 

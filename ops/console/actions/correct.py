@@ -11,7 +11,7 @@ from paynotify.ops.common.amounts import money_text
 from paynotify.ops.console.access.identity import Identity, Role
 from paynotify.ops.console.actions.acting import public_name
 from paynotify.ops.console.actions.action_run import ActionRun
-from paynotify.ops.console.actions.console_action import ActionContext, require
+from paynotify.ops.console.actions.console_action import ActionContext, require, stake
 from paynotify.ops.console.actions.forms import ActionField, FormValues
 from paynotify.ops.console.actions.planned import ActionRefusedError, Performer, PlannedAction
 from paynotify.ops.correct.current import current_payment
@@ -77,7 +77,7 @@ class CorrectAction:
             self._perform(asked, planned, recorded, performer, run)
 
         newest, follows = planned.newest, planned.follows
-        stake = _greatest(newest, follows)
+        at_stake = stake(newest.amount, newest.paid, follows.amount, follows.paid)
         return PlannedAction(
             title=self.title,
             role=self.role,
@@ -88,8 +88,8 @@ class CorrectAction:
             facts=[("payment", payment)],
             header=_HEADER,
             rows=[_row(newest), _row(follows)],
-            amount=stake,
-            needs_second=self._context.needs_second(stake),
+            amount=at_stake,
+            needs_second=self._context.needs_second(at_stake),
         )
 
     def _perform(
@@ -137,14 +137,6 @@ def _effect(plan: CorrectionPlan) -> tuple[object, ...]:
     assert plan.newest is not None
     assert plan.follows is not None
     return plan.newest.event_id, *_row(plan.follows)
-
-
-def _greatest(*events: PaymentStatus) -> Money | None:
-    """The greatest amount that the events name; None if they name none, or several currencies."""
-    amounts = [one for event in events for one in (event.amount, event.paid) if one is not None]
-    if not amounts or len({one.currency for one in amounts}) > 1:
-        return None
-    return max(amounts, key=lambda one: one.value)
 
 
 def _row(event: PaymentStatus) -> tuple[str, ...]:

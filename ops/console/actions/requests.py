@@ -12,7 +12,7 @@ from paynotify.ops.common.amounts import parse_amount
 from paynotify.ops.common.newest import newest_record
 from paynotify.ops.console.access.identity import Identity, Role
 from paynotify.ops.console.actions.action_run import ActionRun
-from paynotify.ops.console.actions.console_action import ActionContext, require
+from paynotify.ops.console.actions.console_action import ActionContext, require, stake
 from paynotify.ops.console.actions.forms import ActionField, FormValues
 from paynotify.ops.console.actions.planned import ActionRefusedError, Performer, PlannedAction
 from paynotify.ops.requests import options
@@ -98,7 +98,8 @@ class RequestAction:
         merchant = options.charging_merchant(configuration, request.merchant)
         seen = self._newest(request)
         # of a part that is captured, the rest is given up: all of the payment is at stake
-        stake = request.amount if self._action == "charge" else seen.amount if seen is not None else None
+        is_new = self._action == "charge"
+        at_stake = request.amount if is_new else stake(seen.amount if seen is not None else None, request.amount)
         warnings = expected_refusals(request, merchant)
         if seen is None:
             warnings.append("The payment has no event on payments.latest: check its id.")
@@ -118,8 +119,8 @@ class RequestAction:
             perform=perform,
             facts=facts,
             warnings=warnings,
-            amount=stake,
-            needs_second=self._context.needs_second(stake),
+            amount=at_stake,
+            needs_second=self._context.needs_second(at_stake),
         )
 
     def _perform(

@@ -258,6 +258,32 @@ async def test_void_of_a_payment_that_nobody_knows_needs_a_second_person(clerk: 
     assert decode(clerk.effects[0].value, RequestedPayment).action == "release"
 
 
+@pytest.mark.parametrize("entered", [{"amount": "0.01"}, {"amount": "0.01", "paid": "0.01"}])
+async def test_amount_that_somebody_enters_makes_no_unknown_one_known(clerk: Clerk, entered: dict[str, str]) -> None:
+    clerk.payment = known(observation("p1", "authorised", amount=None))
+    place = (await clerk.dry_run("correct", **CORRECTED, **entered, currency="GBP")).headers["location"]
+    assert "waits for a second person" in await clerk.confirmed(place)
+    assert clerk.effects == []
+
+
+@pytest.mark.parametrize(
+    ("part", "waits"),
+    [
+        ({}, False),
+        ({"amount": "1.00", "currency": "EUR"}, False),
+        ({"amount": "20.01", "currency": "EUR"}, True),
+        ({"amount": "1.00", "currency": "GBP"}, True),
+    ],
+)
+async def test_part_to_capture_counts_if_it_is_more_than_the_payment(
+    clerk: Clerk, monkeypatch: pytest.MonkeyPatch, part: dict[str, str], waits: bool
+) -> None:
+    seen = run([observation("p1", "authorised", amount=Money(1000, "EUR"))])[0].last
+    monkeypatch.setattr(requests.RequestAction, "_newest", lambda *_: seen)
+    place = (await clerk.dry_run("capture", payment=f"shop-hu/{TRANSACTION}", **part)).headers["location"]
+    assert ("waits for a second person" in await clerk.confirmed(place)) is waits
+
+
 async def test_form_is_filled_by_the_link_that_leads_to_it(clerk: Clerk) -> None:
     page = (await clerk.get(f"/actions/replay?kind=dead&reason=refused&key={quote('shop-uk/<b>', safe='')}")).text
     assert "<option selected>dead</option>" in page
