@@ -6,6 +6,7 @@ The brokers know nothing of the console, and several consoles do not disturb eac
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -77,8 +78,8 @@ class TopicFollower:
             try:
                 with TopicReader(self._configuration) as reader:
                     self._read(reader)
-            except PaynotifyError as error:
-                self.age = replace(self.age, problem=str(error))
+            except Exception as error:  # noqa: BLE001 - or the thread ends, and every page goes on to say "up to date"
+                self.age = replace(self.age, problem=_problem(error))
                 event(logger, "index_not_updated", level=logging.WARNING, error=type(error).__name__)
                 self._stopping.wait(_RETRY_SECONDS)
 
@@ -126,3 +127,13 @@ class TopicFollower:
     def _tell(self, left: int) -> None:
         """Offsets without a record count too, so the number may fall faster than records are read."""
         self.age = IndexAge(max(0, left), time.time(), is_complete=self._is_complete)
+
+
+def _problem(error: Exception) -> str:
+    """Why the index is not updated, for its pages. Of an error that nobody foresaw only its name: its text may hold
+    what was in a record."""
+    if isinstance(error, PaynotifyError):
+        return str(error)
+    if isinstance(error, sqlite3.Error | OSError):
+        return f"Its file can't be written ({type(error).__name__}). Check the space and the rights of --index."
+    return f"{type(error).__name__}."

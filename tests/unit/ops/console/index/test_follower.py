@@ -1,0 +1,77 @@
+"""The follower: whatever happens to it, the pages never call an index up to date that nobody updates."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition
+from paynotify.ops.console.index import follower as module
+from paynotify.ops.console.index.follower import TopicFollower
+from paynotify.ops.console.index.payment_index import PaymentIndex
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.model import Configuration
+from tests.fakes.console_topics import NAMES
+
+
+class FailingReader:
+    """Reaches the end once; then each question fails. ``failed`` is set by the second failure."""
+
+    error: Exception
+    failed: threading.Event
+    asked = 0
+
+    def __init__(self, configuration: Any) -> None:
+        pass
+
+    def __enter__(self) -> FailingReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def partitions(self, *_: str) -> list[TopicPartition]:
+        return [TopicPartition(topics.LATEST, 0)]
+
+    def ranges(self, wanted: list[TopicPartition]) -> list[OffsetRange]:
+        kind = type(self)
+        kind.asked += 1
+        if kind.asked == 1:
+            return [OffsetRange(one, 0, 0) for one in wanted]
+        if kind.asked > 2:
+            kind.failed.set()
+        raise kind.error
+
+    def read(self, ranges: Any) -> Iterator[Any]:
+        return iter(())
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (sqlite3.OperationalError("database or disk is full"), "can't be written (OperationalError)"),
+        (OverflowError("4111111111111111 is too large"), "OverflowError."),
+    ],
+)
+def test_follower_goes_on_and_tells_it_whatever_fails(
+    error: Exception, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = type("Reader", (FailingReader,), {"error": error, "failed": threading.Event()})
+    monkeypatch.setattr(module, "TopicReader", reader)
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.001)
+    index = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test")
+    follower = TopicFollower(Configuration(merchants=()), index)
+    follower.start()
+    try:
+        assert reader.failed.wait(10)  # type: ignore[attr-defined]
+        assert told in follower.age.problem
+        assert "4111111111111111" not in follower.age.problem
+    finally:
+        follower.stop()
+        index.close()
