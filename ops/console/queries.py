@@ -30,6 +30,14 @@ from paynotify.schemas.times import utc_now
 
 #: A search by fewer characters would find everything.
 LEAST_CHARACTERS: Final = 3
+#: More than the parts of an order, or the payments of a subscription in forty years.
+ORDER_ROWS: Final = 500
+_PLACE: Final = '"partition" DESC, "offset" DESC'
+_OF_ORDER: Final = {
+    "payments": "status NOT IN ('captured', 'partially_refunded', 'refunded', 'charged_back', 'unknown'), "
+    "observed_at DESC, payment_id DESC",
+    "requests": "at DESC, request_id DESC",
+}
 _AFTER_ALL: Final = "\U0010ffff"
 
 IndexRow = dict[str, Any]
@@ -114,13 +122,15 @@ class IndexQueries:
             return None
 
     def order(self, merchant: str, order_id: str) -> dict[str, list[IndexRow]]:
-        """What is known of an order, by table."""
+        """What is known of an order, by table. Of its payments those come first that took money or may have: whoever
+        adds them up misses none because of the many attempts beside them."""
         with self._state() as database:
             return {
                 table.name: _rows(
                     database,
-                    f"SELECT * FROM {table.name} WHERE merchant = ? AND order_id = ? LIMIT ?",  # noqa: S608 - own names
-                    (merchant, order_id, PAGE_ROWS),
+                    f"SELECT * FROM {table.name} WHERE merchant = ? AND order_id = ?"  # noqa: S608 - own names
+                    f" ORDER BY {_OF_ORDER.get(table.name, _PLACE)} LIMIT ?",
+                    (merchant, order_id, ORDER_ROWS),
                 )
                 for table in TABLES
                 if {"merchant", "order_id"} <= set(table.columns)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from paynotify.ops.console.payments.order_answer import OrderAnswer, Verdict, order_answer
+from paynotify.ops.console.payments.order_answer import OrderAnswer, Verdict, newest_events, order_answer
 from paynotify.schemas.api.answers import OrderExpectation, OrderPayment, OrderReport, OrderRequest, Paid
-from paynotify.schemas.errors import UnreadableError
-from paynotify.schemas.messages import PaymentStatus, decode
+from paynotify.schemas.messages import PaymentStatus
 from paynotify.schemas.money import Money
 from paynotify.schemas.status import Fulfilment
 
@@ -22,11 +21,14 @@ _PAID: Final[Mapping[Verdict, Paid]] = {
     "reserved": "no",
     "open": "no",
     "ended": "no",
+    "only_repeats": "no",
     "nothing": "no",
     "unclear": "unclear",
 }
 #: It is not known whether money moved.
 _OPEN_REQUESTS: Final = frozenset({"started", "uncertain"})
+#: The payments and requests that are told one by one; the verdict is about all.
+_MAX_ROWS: Final = 50
 _RANKS: Final[Mapping[Fulfilment, int]] = {"release": 2, "hold": 1, "stop": 0}
 
 IndexRows = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -39,7 +41,7 @@ def order_report(merchant: str, order_id: str, rows: IndexRows, goods: str, as_o
     """
     if not any(rows.values()):
         return None
-    events = events_of(rows)
+    events = newest_events(rows.get("payments", ()))
     decides = deciding(events)
     expected = next((_expectation(row) for row in rows.get("expected", ())), None)
     requests = tuple(_request(row) for row in rows.get("requests", ()))
@@ -57,16 +59,10 @@ def order_report(merchant: str, order_id: str, rows: IndexRows, goods: str, as_o
         kept=answer.kept,
         missing=None if paid == "yes" else _missing(answer),
         overdue=any(row["state"] == "raised" for row in rows.get("overdue", ())),
-        payments=tuple(map(_payment, events)),
-        requests=requests,
+        payments=tuple(map(_payment, events[:_MAX_ROWS])),
+        requests=requests[:_MAX_ROWS],
         as_of=as_of,
     )
-
-
-def events_of(rows: IndexRows) -> list[PaymentStatus]:
-    """The newest event of each payment, the newest observed first; without those of a later release."""
-    found = list(_decoded(row["event"] for row in rows.get("payments", ())))
-    return sorted(found, key=lambda one: (one.observed_at, one.payment_id), reverse=True)
 
 
 def deciding(events: Iterable[PaymentStatus]) -> PaymentStatus | None:
@@ -86,14 +82,6 @@ def _missing(answer: OrderAnswer) -> Money | None:
         return None
     value = answer.due.value - (answer.kept.value if answer.kept is not None else 0)
     return Money(value, answer.due.currency) if value > 0 else None
-
-
-def _decoded(values: Iterable[bytes]) -> Iterable[PaymentStatus]:
-    for value in values:
-        try:
-            yield decode(value, PaymentStatus)
-        except UnreadableError:
-            continue
 
 
 def _expectation(row: Mapping[str, Any]) -> OrderExpectation:

@@ -12,11 +12,13 @@ from starlette.responses import Response
 
 from paynotify.ops.console.api.answering import ApiProblemError, answered, as_of
 from paynotify.ops.console.api.event_waiters import EventWaiters, TooManyWaitingError
-from paynotify.ops.console.api.order_report import deciding, events_of, order_report
+from paynotify.ops.console.api.order_report import deciding, order_report
 from paynotify.ops.console.api.tokens import ApiCaller
 from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.payments.explanation import Explanation, explained
 from paynotify.ops.console.payments.facts import payment_facts
+from paynotify.ops.console.payments.order_answer import newest_events
+from paynotify.ops.console.payments.payment_rows import PaymentRows, announced_payment, of_unreported_order
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.schemas.api.answers import OrderReport, PaymentAnswer
 from paynotify.schemas.api.problems import NOT_FOUND, TOO_MANY_WAITING
@@ -89,13 +91,21 @@ class PaymentCalls:
 
     def _report(self, merchant: Merchant, order_id: str, seen_at: str) -> OrderReport | None:
         rows = self._queries.order(merchant.id, order_id)
-        decides = deciding(events_of(rows))
-        named = next((row["payment_id"] for row in rows.get("expected", ())), None)
-        why = self._explained(merchant, decides.payment_id if decides is not None else named or "")
+        decides = deciding(newest_events(rows["payments"]))
+        if decides is not None:
+            why = self._explained(merchant, decides.payment_id)
+        else:
+            named = self._rows(merchant, announced_payment(rows))
+            why = self._sentence(merchant, of_unreported_order(named, rows))
         return order_report(merchant.id, order_id, rows, why.sentence, seen_at)
 
     def _explained(self, merchant: Merchant, payment_id: str) -> Explanation:
-        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, payment_id)
+        return self._sentence(merchant, self._rows(merchant, payment_id))
+
+    def _rows(self, merchant: Merchant, payment_id: str) -> PaymentRows:
+        return self._queries.payment_rows(provider_of(merchant), merchant.id, payment_id)
+
+    def _sentence(self, merchant: Merchant, rows: PaymentRows) -> Explanation:
         return explained(payment_facts(rows, self._configuration, merchant, utc_now()))
 
     async def _newest(self, merchant: str, payment_id: str) -> PaymentStatus | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -18,8 +17,8 @@ from paynotify.ops.console.live.pages import news_address
 from paynotify.ops.console.payments.amounts_compared import amounts_compared
 from paynotify.ops.console.payments.explanation import Explanation, explained
 from paynotify.ops.console.payments.facts import payment_facts
-from paynotify.ops.console.payments.order_answer import order_answer
-from paynotify.ops.console.payments.payment_rows import PaymentRows
+from paynotify.ops.console.payments.order_answer import newest_events, order_answer
+from paynotify.ops.console.payments.payment_rows import PaymentRows, announced_payment, of_unreported_order
 from paynotify.ops.console.payments.story import story_lines, waiting_lookup
 from paynotify.ops.console.queries import IndexQueries, IndexRow
 from paynotify.ops.console.rendering import PageRenderer
@@ -36,8 +35,6 @@ from paynotify.schemas.times import utc_now
 
 #: The payments of an order that are explained; few orders have more than two.
 _MAX_PAYMENTS: Final = 20
-#: What of an order is not of one payment, by table, and the column that says which is the newest.
-_NEWEST: Final = {"expected": "created_at", "overdue": "at", "requests": "at"}
 
 
 class PaymentPages:
@@ -97,7 +94,7 @@ class PaymentPages:
         names = [row["payment_id"] for row in found["payments"]][:_MAX_PAYMENTS]
         payments = [await run_in_threadpool(self._explained, merchant, one) for one in names]
         expected = found["expected"][0] if found["expected"] else None
-        answer = order_answer(_expected(expected), [rows.event for rows, _ in payments if rows.event is not None])
+        answer = order_answer(_expected(expected), newest_events(found["payments"]))
         why = await run_in_threadpool(self._without_payment, merchant, found) if not payments else None
         return self._renderer.page(
             request, "order.html", merchant=merchant.id, order_id=order_id, answer=answer, payments=payments,
@@ -128,13 +125,8 @@ class PaymentPages:
 
     def _without_payment(self, merchant: Merchant, found: Mapping[str, list[IndexRow]]) -> Explanation:
         """About an order of which no payment is reported."""
-        newest = {name: max(found[name], key=lambda row: row[at], default=None) for name, at in _NEWEST.items()}
-        announced = newest["expected"]["payment_id"] if newest["expected"] is not None else None
-        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, announced or "")
-        return self._sentence(
-            merchant,
-            replace(rows, expected=newest["expected"], overdue=newest["overdue"], request=newest["requests"]),
-        )
+        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, announced_payment(found))
+        return self._sentence(merchant, of_unreported_order(rows, found))
 
     def _story(self, merchant: Merchant, payment_id: str) -> Timeline:
         with self._topics.reader() as reader:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import PaymentStatus, decode
 
+#: What of an order is not of one payment, by table, and the column that says which is the newest.
+_TIMES: Final = {"expected": "created_at", "overdue": "at", "requests": "at"}
 _NEWEST: Final = "SELECT * FROM {} WHERE transaction_id = ? AND merchant = ? ORDER BY at DESC LIMIT 1"
 
 
@@ -55,6 +58,18 @@ def read_payment_rows(database: sqlite3.Connection, provider: str, merchant: str
             *(merchant, provider),
         ),
     )
+
+
+def of_unreported_order(rows: PaymentRows, found: Mapping[str, Sequence[dict[str, Any]]]) -> PaymentRows:
+    """What decides about the goods of an order of which no payment is reported: ``found`` is what is known of the
+    order, by table, ``rows`` of the payment that the shop named, if any."""
+    newest = {name: max(found.get(name, ()), key=lambda row: row[at], default=None) for name, at in _TIMES.items()}
+    return replace(rows, expected=newest["expected"], overdue=newest["overdue"], request=newest["requests"])
+
+
+def announced_payment(found: Mapping[str, Sequence[dict[str, Any]]]) -> str:
+    """The id of the payment that the shop named for the order; empty without one."""
+    return next((row["payment_id"] for row in found.get("expected", ()) if row["payment_id"]), "")
 
 
 def _request(

@@ -132,6 +132,12 @@ async def test_order_has_been_paid(api: Api) -> None:
         assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_registered_order_without_a_payment_says_what_is_awaited(api: Api) -> None:
+    register(api.index, "ORD-2", 1050)
+    goods = (await api.get("/orders/shop-uk/ORD-2")).json()["goods"]
+    assert goods.startswith("The goods wait: the shop expects 10.50 GBP and the provider has reported nothing yet")
+
+
 async def test_payment_has_its_newest_event_and_sentence(api: Api) -> None:
     api.publish(payment_status("57-9-1", 2, "ORD-1"))
     answer = await api.get("/payments/shop-uk/57-9-1")

@@ -6,6 +6,7 @@ import itertools
 from typing import Any, Final, get_args
 
 import pytest
+from msgspec.structs import replace
 
 from paynotify.ops.console.payments.order_answer import Verdict, order_answer
 from paynotify.schemas.messages import PaymentStatus
@@ -34,7 +35,8 @@ def test_answer_exists_for_whatever_two_payments_are() -> None:
                 assert "{" not in found.sentence
                 if found.verdict == "ended":
                     assert {first, second} <= ENDED_WITHOUT_MONEY
-    assert reached | {order_answer(GBP, []).verdict} == set(get_args(Verdict))
+    reached |= {order_answer(GBP, []).verdict, order_answer(GBP, [paid(order_role="repeat")]).verdict}
+    assert reached == set(get_args(Verdict))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,17 @@ def test_answer_exists_for_whatever_two_payments_are() -> None:
         ([paid()], "paid", "Yes: 10.00 GBP of 10.00 GBP are captured."),
         ([paid("declined", None), paid()], "paid", "Yes: 10.00 GBP"),
         ([paid(), paid(fulfilment="hold")], "paid_too_much", "Yes, and too much: 20.00 GBP"),
-        ([paid(), paid()], "paid_several_times", "Yes: 20.00 GBP are captured, by payments"),
+        ([paid(), paid()], "paid_several_times", "Yes, more than once: 20.00 GBP are captured, by 2 payments."),
+        ([paid("refunded", refunded=GBP), paid(amount=HALF, fulfilment="hold")], "paid_in_part", "In part: 5.00 GBP"),
+        ([paid("charged_back"), paid(amount=HALF, fulfilment="hold")], "paid_in_part", "In part: 5.00 GBP of 10.00"),
+        (
+            [paid(amount=HALF, order_role="part"), paid("refunded", HALF, refunded=HALF, order_role="part")],
+            "partly_refunded",
+            "Yes: 10.00 GBP were captured, of which 5.00 GBP are left",
+        ),
+        ([paid("refunded", refunded=GBP), paid("authorised", None)], "reserved", "Not yet: the money is reserved"),
+        ([paid(amount=Money(1500, "GBP"))], "paid_too_much", "Yes, and too much: 15.00 GBP"),
+        ([paid(order_role="repeat")], "only_repeats", "No: only later payments of a subscription"),
         ([paid(amount=HALF, order_role="part")], "paid_in_part", "In part: 5.00 GBP of 10.00 GBP"),
         ([paid("partially_refunded", refunded=HALF)], "partly_refunded", "Yes: 10.00 GBP were captured, of which 5.00"),
         ([paid("refunded", refunded=GBP)], "money_gone", "Not any more"),
@@ -65,3 +77,19 @@ def test_answer_is_that_of_the_payments(payments: list[PaymentStatus], verdict: 
 def test_order_that_nobody_announced_is_compared_with_what_was_to_be_paid() -> None:
     assert order_answer(None, [paid()]).verdict == "paid"
     assert order_answer(None, [paid(amount=HALF)]).verdict == "paid_in_part"
+
+
+def test_attempt_that_ended_does_not_say_what_was_to_be_paid() -> None:
+    declined = replace(paid("declined", None), amount=HALF)
+    for payments in ([declined, paid()], [paid(), declined]):
+        assert order_answer(None, payments).sentence == "Yes: 10.00 GBP of 10.00 GBP are captured."
+
+
+def test_captured_part_does_not_pay_for_the_parts_that_are_open() -> None:
+    parts = [paid(amount=HALF, order_role="part"), paid("authorised", None, order_role="part")]
+    parts = [replace(one, amount=HALF) for one in parts]
+    assert order_answer(None, parts).sentence == "In part: 5.00 GBP of 10.00 GBP are captured."
+
+
+def test_captured_money_of_an_unknown_amount_to_be_paid_is_unclear() -> None:
+    assert order_answer(None, [replace(paid(fulfilment="hold"), amount=None)]).verdict == "unclear"

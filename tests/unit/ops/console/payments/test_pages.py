@@ -131,3 +131,14 @@ async def test_page_can_be_used_by_keyboard_and_told_by_its_landmarks(browser: h
     assert '<nav aria-label="Pages">' in page
     assert page.count('aria-current="page"') == 1
     assert '<a href="/" aria-current="page">Attention</a>' in page
+
+
+async def test_order_is_paid_however_many_attempts_came_before(browser: httpx.AsyncClient, index: PaymentIndex) -> None:
+    made = [payment_status(f"{n}", 1, "ORD-9", status="declined", fulfilment="stop") for n in range(70)]
+    made.append(payment_status("paid", 1, "ORD-9", paid=Money(1050, "GBP")))
+    found = [record(topics.LATEST, 0, at, f"shop-uk/{one.payment_id}", encode(one)) for at, one in enumerate(made)]
+    index.apply(topics.LATEST, 0, found, len(found))
+    shown = (await browser.get("/orders/shop-uk/ORD-9")).text
+    assert "Yes: 10.50 GBP of 10.50 GBP are captured." in shown
+    assert "There are 51 more." in shown
+    assert 'href="/payments/shop-uk/paid"' in shown, "the one that took money is among those that are shown"
