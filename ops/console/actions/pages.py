@@ -25,6 +25,7 @@ from paynotify.ops.console.actions.plans import KeptPlan, PlanStore
 from paynotify.ops.console.actions.replay import ReplayAction
 from paynotify.ops.console.actions.requests import RequestAction
 from paynotify.ops.console.actions.runner import ActionRunner
+from paynotify.ops.console.actions.split_amounts import SplitAmounts
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.configuration.model import Configuration
@@ -44,7 +45,7 @@ class ActionPages:
         context = ActionContext(configuration, open_reader or (lambda: TopicReader(configuration)))
         self._merchants = [one.id for one in configuration.merchants]
         self._renderer = renderer
-        self._plans = PlanStore()
+        self._plans = PlanStore(parts=SplitAmounts(context.needs_second))
         self._runner = ActionRunner(self._plans)
         self._dry_runs = threading.BoundedSemaphore(_MAX_DRY_RUNS)
         self._actions: tuple[ConsoleAction, ...] = (

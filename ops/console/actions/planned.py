@@ -38,7 +38,7 @@ class PlannedAction:
 
     ``sentence`` sums it up; ``facts`` are labels and texts; ``rows`` are the first of what it concerns, under
     ``header``. ``amount`` is the money that it is about, if that is known. ``needs_second`` is whether a second person
-    must confirm it.
+    must confirm it. ``charges`` is the initial payment that a charge is of: such charges count together.
     """
 
     title: str
@@ -53,6 +53,7 @@ class PlannedAction:
     rows: Sequence[Sequence[str]] = ()
     amount: Money | None = None
     needs_second: bool = False
+    charges: str = ""
 
     def is_for(self, identity: Identity) -> bool:
         """Whether somebody may do this: with each of its merchants."""

@@ -16,6 +16,7 @@ from typing import Final, Literal
 from paynotify.ops.console.access.identity import Identity
 from paynotify.ops.console.actions.action_run import ActionRun
 from paynotify.ops.console.actions.planned import ActionRefusedError, PlannedAction
+from paynotify.ops.console.actions.split_amounts import SplitAmounts
 
 #: A dry run shows the topics of one moment; after so long it says little of them.
 FRESH_SECONDS: Final = 900.0
@@ -52,10 +53,11 @@ class KeptPlan:
 
 
 class PlanStore:
-    """Used by any thread. ``clock`` tells seconds."""
+    """Used by any thread. ``clock`` tells seconds; ``parts`` knows what was charged before."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, parts: SplitAmounts | None = None) -> None:
         self._clock = clock
+        self._parts = parts or SplitAmounts(lambda amount: False, clock)
         self._lock = threading.Lock()
         self._plans: dict[str, KeptPlan] = {}
 
@@ -75,7 +77,7 @@ class PlanStore:
             kept = KeptPlan(
                 plan_id=secrets.token_urlsafe(16),
                 owner=owner,
-                action=action,
+                action=self._parts.judged(action),
                 state="fresh",
                 expires_at=self._clock() + FRESH_SECONDS,
             )
@@ -112,8 +114,12 @@ class PlanStore:
                     raise ActionRefusedError("You have confirmed this. A second person must confirm it too.")
                 changed = replace(kept, state="taken", second=identity.name)
             else:
-                changed = replace(kept, state="waiting" if kept.action.needs_second else "taken", reason=reason)
+                action = self._parts.judged(kept.action)  # again: another part may have been charged since
+                state: PlanState = "waiting" if action.needs_second else "taken"
+                changed = replace(kept, action=action, state=state, reason=reason)
             is_taken = changed.state == "taken"
+            if is_taken:
+                self._parts.count(changed.action)
             run = ActionRun(kept.action.records) if is_taken else None
             changed = replace(changed, run=run, expires_at=self._clock() + KEPT_SECONDS)
             self._plans[plan_id] = changed

@@ -121,6 +121,7 @@ class RequestAction:
             warnings=warnings,
             amount=at_stake,
             needs_second=self._context.needs_second(at_stake),
+            charges=f"{request.merchant}/{request.reference_payment_id}" if is_new else "",
         )
 
     def _perform(

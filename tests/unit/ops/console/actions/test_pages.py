@@ -250,6 +250,22 @@ async def test_charge_above_the_limit_alone_needs_a_second_person(clerk: Clerk, 
     assert (intended.command, intended.by, intended.arguments["amount"]) == ("charge", ANNA, amount)
 
 
+async def test_amount_that_is_charged_in_parts_needs_a_second_person(clerk: Clerk) -> None:
+    places = [
+        (await clerk.dry_run("charge", **{**CHARGE, "order": f"O-{number}"}, amount="10.00")).headers["location"]
+        for number in range(3)
+    ]
+    for place in places[:2]:
+        assert "Done." in await clerk.confirmed(place)
+    assert "waits for a second person" in await clerk.confirmed(places[2])
+    assert len(clerk.effects) == 2
+    of_another = {**CHARGE, "reference": TRANSACTION.replace("6", "7")}
+    assert "Done." in await clerk.confirmed(
+        (await clerk.dry_run("charge", **of_another, amount="20.00")).headers["location"]
+    )
+    assert "Done." in await clerk.confirmed(places[2], "ben")
+
+
 async def test_void_of_a_payment_that_nobody_knows_needs_a_second_person(clerk: Clerk) -> None:
     place = (await clerk.dry_run("void", payment=f"shop-hu/{TRANSACTION}")).headers["location"]
     assert "no event on payments.latest" in (await clerk.get(place)).text
