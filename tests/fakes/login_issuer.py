@@ -26,7 +26,7 @@ class LoginIssuer:
 
     A code is good once, for the redirect URI and the code verifier that it was asked with. ``changed`` are claims that
     replace those of the next id tokens, ``algorithm`` what they are signed with, and ``metadata`` replaces what
-    discovery says. ``tokens`` counts what was asked for.
+    discovery says. ``tokens`` and ``discoveries`` count what was asked for.
     """
 
     def __init__(self) -> None:
@@ -37,6 +37,7 @@ class LoginIssuer:
         self.status = 200
         self.requests: list[dict[str, str]] = []
         self.tokens = 0
+        self.discoveries = 0
         self._codes: dict[str, dict[str, str]] = {}
         self._key = _first_key()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -77,6 +78,7 @@ class LoginIssuer:
         return (200, found) if found is not None else (400, {"error": "invalid_grant", "error_description": SECRET})
 
     def _discovery(self) -> dict[str, Any]:
+        self.discoveries += 1
         return {
             "issuer": self.url,
             "authorization_endpoint": f"{self.url}/authorize",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from authlib.integrations.starlette_client import OAuth
+from authlib.integrations.starlette_client import OAuth, OAuthError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -81,7 +81,8 @@ class OidcIssuer:
             try:
                 return await ask(await self._ready())
             except Exception as error:  # noqa: BLE001 - Authlib lets those of three libraries out
-                self._client = None  # what it knows of the issuer may be old
+                if not isinstance(error, OAuthError):  # as it is of a wrong way back, which anybody can send
+                    self._client = None  # what it knows of the issuer may be old
                 raise SignInError(str(error) if isinstance(error, SignInError) else type(error).__name__) from None
 
     async def _ready(self) -> Any:

@@ -174,6 +174,14 @@ async def test_way_back_counts_once_and_in_its_own_browser(issuer: LoginIssuer) 
         assert (await browser.get(back)).status_code == 403
 
 
+async def test_way_back_that_anybody_makes_up_asks_the_issuer_nothing(issuer: LoginIssuer) -> None:
+    async with client(issuer) as browser:
+        for _ in range(5):
+            for made_up in ("", "?error=access_denied", "?code=1&state=2"):
+                assert (await browser.get(f"/sign-in/done{made_up}")).status_code == 403
+    assert (issuer.discoveries, issuer.tokens) == (1, 0)
+
+
 async def test_issuer_that_is_away_is_told_and_asked_again(issuer: LoginIssuer) -> None:
     async with client(issuer) as browser:
         issuer.status = 500
