@@ -37,10 +37,10 @@ ATTENTION: Final[tuple[tuple[str, str, ListShape, ListFilter], ...]] = (
     ("silent providers", "/silent", SHAPES["silent"], SilentFilter(state=("silent",))),
     ("cases of a week", "/cases", SHAPES["cases"], CasesFilter(kind=_CASES, since=_LATELY)),
     (
-        "held payments that nobody understands",
+        "payments with a status that nobody knows",  # also of goods that left and are recalled
         "/payments",
         SHAPES["payments"],
-        PaymentsFilter(fulfilment=("hold",), status=("unknown",)),
+        PaymentsFilter(fulfilment=("hold", "stop"), status=("unknown",)),
     ),
     (
         "captured payments that are held",

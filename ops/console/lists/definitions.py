@@ -91,8 +91,8 @@ def console_lists(kafka: KafkaSettings) -> tuple[ConsoleList, ...]:
         ConsoleList(
             path="/requests",
             title="Requests",
-            about="Requests to charge, capture or release. Of a started or uncertain one it is not known whether money "
-            "moved; paynotify polls the provider. Nobody may request it again under another id.",
+            about="Requests to charge, capture or void (the action release). Of a started or uncertain one nobody "
+            "knows whether money moved; paynotify polls the provider. Nobody may request it again under another id.",
             shape=SHAPES["requests"],
             filter=RequestsFilter,
             columns=(

@@ -166,6 +166,14 @@ def test_payments_are_cut_by_the_words_of_their_index_and_ordered_by_time(tmp_pa
     assert counted == len(held)
 
 
+def test_recalled_payment_with_an_unknown_status_needs_a_person_too(tmp_path: Path) -> None:
+    one = payment_status("p", 2, status="unknown", fulfilment="stop", reason="unknown_after_release")
+    queries = filled(tmp_path, [record(topics.LATEST, 0, 0, "shop-uk/p", encode(one))])
+    assert [item.title for item in queries.attention(None, NOW) if item.count] == [
+        "payments with a status that nobody knows"
+    ]
+
+
 def began(number: int) -> OperatorAction:
     return OperatorAction(
         event_id=f"b{number}",
