@@ -27,7 +27,7 @@ class PaymentFacts:
     payment or its order. ``dead`` and ``rejected`` are the reasons of records about the payment without a result, and
     count only if they are newer than the event. ``retry`` is why and until when the newest lookup waits.
     ``poll_schedule_seconds`` are the times after ``final_by`` at which the provider is polled. ``shop_captures``: the
-    shop may request captures.
+    shop may request captures. ``announcement_required``: only announced orders are released.
     """
 
     now: datetime
@@ -42,6 +42,7 @@ class PaymentFacts:
     retry: tuple[str, str] | None = None
     poll_schedule_seconds: tuple[float, ...] = ()
     shop_captures: bool = False
+    announcement_required: bool = False
 
 
 class Explanation(NamedTuple):
@@ -55,6 +56,8 @@ class Explanation(NamedTuple):
 #: Statuses in which the provider is to say more.
 _OPEN: Final = frozenset({None, "pending", "authorised", "suspended"})
 _BUSY: Final = frozenset({"received", "started", "uncertain"})
+#: Goods are released too: "a request to release" would be read as one about them.
+_ACTIONS: Final = {"release": "void the authorisation"}
 _VERDICTS: Final = {
     None: "The goods wait",
     "hold": "The goods wait",
@@ -79,11 +82,18 @@ def cause_of(facts: PaymentFacts) -> Cause:
     if event is None:
         return _unreported(facts)
     if event.fulfilment == "release":
-        return "released_before_capture" if event.status == "authorised" else "released"
+        return _secured(facts, event) if event.status == "authorised" else "released"
     if event.fulfilment == "stop":
         return _stopped(event)
     outage = _outage(facts, event.status)
     return outage or _held(facts, event)
+
+
+def _secured(facts: PaymentFacts, event: PaymentStatus) -> Cause:
+    """Who captures the money of goods that may leave before."""
+    if event.settles_by is not None:
+        return "released_before_capture"
+    return "released_before_capture_by_shop" if facts.shop_captures else "released_before_capture_without_time"
 
 
 def _unreported(facts: PaymentFacts) -> Cause:
@@ -124,11 +134,11 @@ def _held(facts: PaymentFacts, event: PaymentStatus) -> Cause:
     if event.status == "unknown":
         return "money_returned" if event.reason == "money_returned" else "not_understood"
     if event.checks.amount == "mismatch":
-        return "other_amount" if facts.expected is not None else "other_amount_announced_before"
+        return _mismatched(facts, event)
     if _is_refunded_in_full(event):
         return "refund_under_way"
     if event.status in TOOK_MONEY:
-        return _captured_and_held(event)
+        return _captured_and_held(facts, event)
     if event.status == "authorised":
         return _authorised(facts, event)
     if event.status == "suspended":
@@ -136,6 +146,16 @@ def _held(facts: PaymentFacts, event: PaymentStatus) -> Cause:
     if event.status in ENDED_WITHOUT_MONEY:
         return "ended_without_money"
     return _requested(facts) or _awaited(facts, "pending", "pending_without_time", "pending_without_time")
+
+
+def _mismatched(facts: PaymentFacts, event: PaymentStatus) -> Cause:
+    """What the amount is compared with: by now it may be another than when the event was published."""
+    amount = event.paid or event.amount
+    if facts.expected is None:
+        return "other_amount_announced_before"
+    if event.order_role == "part" and amount is not None and amount.currency == facts.expected.currency:
+        return "parts_exceed"
+    return "announced_again" if amount == facts.expected else "other_amount"
 
 
 def _is_refunded_in_full(event: PaymentStatus) -> bool:
@@ -147,13 +167,16 @@ def _is_refunded_in_full(event: PaymentStatus) -> bool:
     return event.refunding.value + settled >= whole.value
 
 
-def _captured_and_held(event: PaymentStatus) -> Cause:
+def _captured_and_held(facts: PaymentFacts, event: PaymentStatus) -> Cause:
     """The amount is not a wrong one, and no refund is under way."""
     if event.paid is None or event.paid.value <= 0:
         return "nothing_captured"
     if event.checks.amount == "match":
         return "paid_twice" if event.checks.order == "unexpected" else "refund_unclear"
-    return "other_than_asked" if event.paid != event.amount else "not_announced"
+    if event.paid != event.amount:
+        return "other_than_asked"
+    is_refunded = event.refunded is not None or event.refunding is not None
+    return "refund_unclear" if is_refunded and not facts.announcement_required else "not_announced"
 
 
 def _authorised(facts: PaymentFacts, event: PaymentStatus) -> Cause:
@@ -231,8 +254,8 @@ def _words(facts: PaymentFacts, when: str | None) -> Mapping[str, str]:
         "settles_by": moment_text(event.settles_by) if event is not None else "",
         "silent_since": moment_text(facts.silent_since),
         "at_when": f" at {moment_text(when)}" if when else "",
-        "by_when": f" by {moment_text(when)}" if when else " at a time that it has not told",
-        "action": action,
+        "next_when": f", next at {moment_text(when)}" if when else "",
+        "action": _ACTIONS.get(action, action),
         "state": state,
         "why": f" ({reason})" if reason else "",
         "retry": facts.retry[0] if facts.retry is not None else "",

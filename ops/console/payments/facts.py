@@ -40,4 +40,5 @@ def payment_facts(
         retry=retry,
         poll_schedule_seconds=configuration.worker.overdue.poll_schedule(provider_of(merchant)),
         shop_captures=getattr(merchant, "charges", None) is not None,
+        announcement_required=merchant.expected == "required",
     )

@@ -45,10 +45,12 @@ def read_payment_rows(database: sqlite3.Connection, provider: str, merchant: str
     )
     order_id = (event.order_id if event is not None else None) or (announced["order_id"] if announced else None)
     of_order = (merchant, order_id)
+    # a payment that the shop named is compared with the order that it was named for, whatever the provider calls it
+    compared = (merchant, announced["order_id"] if announced is not None else order_id)
     return PaymentRows(
         event=event,
         order_id=order_id,
-        expected=first("SELECT * FROM expected WHERE merchant = ? AND order_id = ?", *of_order) or announced,
+        expected=first("SELECT * FROM expected WHERE merchant = ? AND order_id = ?", *compared) or announced,
         overdue=first("SELECT * FROM overdue WHERE merchant = ? AND order_id = ?", *of_order),
         request=_request(database, merchant, payment_id, order_id),
         rejected=first(_NEWEST.format("rejected"), payment_id, merchant),

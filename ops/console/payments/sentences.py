@@ -8,6 +8,8 @@ from typing import Final, Literal
 Cause = Literal[
     "released",
     "released_before_capture",
+    "released_before_capture_by_shop",
+    "released_before_capture_without_time",
     "ended_without_money",
     "money_went_back",
     "charged_back",
@@ -37,6 +39,8 @@ Cause = Literal[
     "refund_unclear",
     "other_amount",
     "other_amount_announced_before",
+    "announced_again",
+    "parts_exceed",
     "other_than_asked",
     "nothing_captured",
     "paid_twice",
@@ -44,6 +48,7 @@ Cause = Literal[
 ]
 
 _PUBLISHED: Final = "paynotify publishes the next status as soon as the provider tells it"
+_SECURED: Final = "the money is reserved, and the provider's rules for shipping before the capture hold"
 
 #: Why, and what happens next. Both are parts of one sentence, with gaps that `explanation` fills.
 SENTENCES: Final[Mapping[Cause, tuple[str, str]]] = {
@@ -52,9 +57,14 @@ SENTENCES: Final[Mapping[Cause, tuple[str, str]]] = {
         "nothing more is awaited, and a refund or chargeback is published when the provider tells it",
     ),
     "released_before_capture": (
-        "the money is reserved, and the provider's rules for shipping before the capture hold",
-        "the provider captures it{by_when}, and paynotify looks until it is captured",
+        _SECURED,
+        "the provider captures it by {settles_by}, and paynotify looks until it is captured",
     ),
+    "released_before_capture_by_shop": (
+        _SECURED,
+        "the shop requests the capture once they have left, and paynotify publishes the result at once",
+    ),
+    "released_before_capture_without_time": (_SECURED, _PUBLISHED),
     "ended_without_money": (
         "the payment is {status}{reason} and took no money",
         "another attempt of the customer is a payment of its own, and a late success is published when it comes",
@@ -85,7 +95,7 @@ SENTENCES: Final[Mapping[Cause, tuple[str, str]]] = {
     ),
     "provider_silent": (
         "the provider has reported none of the expected orders since {silent_since}",
-        "paynotify asks it again where its rules allow that{at_when}, and publishes the status when it answers",
+        "paynotify asks it again where its rules allow that{next_when}, and publishes the status when it answers",
     ),
     "request_under_way": (
         "a request to {action} is {state}",
@@ -113,7 +123,7 @@ SENTENCES: Final[Mapping[Cause, tuple[str, str]]] = {
     ),
     "overdue_polled": (
         "the payment was to be final by {final_by} and is not",
-        "paynotify polls the provider again where its rules allow that{at_when}",
+        "paynotify polls the provider again where its rules allow that{next_when}",
     ),
     "overdue_not_polled": (
         "the payment was to be final by {final_by} and is not",
@@ -164,6 +174,14 @@ SENTENCES: Final[Mapping[Cause, tuple[str, str]]] = {
     "other_amount_announced_before": (
         "the payment is of {amount}, which is not what the shop announced",
         "a person compares the two, and refunds the payment or announces the order again with the right amount",
+    ),
+    "announced_again": (
+        "the shop has announced the order again, now with the payment's {amount}",
+        "paynotify compares them again and publishes the result at once",
+    ),
+    "parts_exceed": (
+        "the parts of the order are together more than the {expected} that the shop expects",
+        "a person compares them, and refunds a part or announces the order again with the right amount",
     ),
     "other_than_asked": (
         "{paid} were captured and {asked} were to be paid",

@@ -41,6 +41,8 @@ def events() -> Iterator[PaymentStatus]:
         for reason, *rest in itertools.product(REASONS, *more):
             values = dict(zip(("paid", "refunding", "settles_by"), rest, strict=True))
             yield event(status, fulfilment, checks=Checks(amount=amount, order=order), reason=reason, **values)
+    yield event("authorised", "release", settles_by=LATER)
+    yield event("captured", paid=HALF, order_role="part", checks=Checks(amount="mismatch", order="expected"))
 
 
 def situations() -> Iterator[dict[str, Any]]:
@@ -53,7 +55,7 @@ def situations() -> Iterator[dict[str, Any]]:
     yield from ({"request": (action, state, None)} for action in get_args(Action) for state in STATES)
     yield from ({"dead": DEAD_REASONS[0]}, {"rejected": REJECT_REASONS[0]})
     yield from ({"retry": ("unavailable", one)} for one in (EARLIER, LATER))
-    yield from ({"silent_since": EARLIER}, {"shop_captures": True})
+    yield from ({"silent_since": EARLIER}, {"shop_captures": True}, {"announcement_required": True})
 
 
 def checked(found: Explanation) -> Cause:
@@ -109,13 +111,41 @@ def test_gaps_of_the_sentences_are_words_that_exist() -> None:
         (
             {"event": event("pending"), "expected": GBP, "final_by": EARLIER, "poll_schedule_seconds": POLLS},
             "The goods wait: the payment was to be final by 2026-11-29 19:00 UTC and is not; paynotify polls the "
-            "provider again where its rules allow that at 2026-11-30 01:00 UTC.",
+            "provider again where its rules allow that, next at 2026-11-30 01:00 UTC.",
         ),
         (
             {"event": event("captured", paid=GBP, checks=Checks(amount="mismatch", order="expected")),
              "expected": Money(2000, "GBP")},
             "The goods wait: the shop expects 20.00 GBP, and the payment is of 10.50 GBP; a person compares the two, "
             "and refunds the payment or announces the order again with the right amount.",
+        ),
+        (
+            {"event": event("captured", paid=HALF, order_role="part",
+                            checks=Checks(amount="mismatch", order="expected")), "expected": GBP},
+            "The goods wait: the parts of the order are together more than the 10.50 GBP that the shop expects; a "
+            "person compares them, and refunds a part or announces the order again with the right amount.",
+        ),
+        (
+            {"event": event("captured", paid=GBP, checks=Checks(amount="mismatch", order="expected")),
+             "expected": GBP},
+            "The goods wait: the shop has announced the order again, now with the payment's 10.50 GBP; paynotify "
+            "compares them again and publishes the result at once.",
+        ),
+        (
+            {"event": event("captured", paid=GBP, refunded=Money(5, "EUR"),
+                            checks=Checks(amount="unknown", order="unexpected"))},
+            "The goods wait: refunds of the payment can't be added up; a person compares them with the provider's own "
+            "pages and corrects the status.",
+        ),
+        (
+            {"event": event("authorised", "release"), "shop_captures": True},
+            "The goods may leave: the money is reserved, and the provider's rules for shipping before the capture "
+            "hold; the shop requests the capture once they have left, and paynotify publishes the result at once.",
+        ),
+        (
+            {"event": event("authorised"), "request": ("release", "started", None)},
+            "The goods wait: a request to void the authorisation is started; paynotify carries it out and publishes "
+            "the result at once.",
         ),
         (
             {"event": event("captured", "release", paid=GBP)},

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from paynotify.ops.console.index.payment_index import PaymentIndex
 from paynotify.schemas import topics
-from paynotify.schemas.messages import encode
+from paynotify.schemas.messages import Checks, encode
 from paynotify.schemas.money import Money
 from tests.fakes.console_browser import console_browser
 from tests.fakes.console_topics import NAMES, expected_payment, payment_status, record
@@ -142,3 +142,17 @@ async def test_order_is_paid_however_many_attempts_came_before(browser: httpx.As
     assert "Yes: 10.50 GBP of 10.50 GBP are captured." in shown
     assert "There are 51 more." in shown
     assert 'href="/payments/shop-uk/paid"' in shown, "the one that took money is among those that are shown"
+
+
+async def test_payment_is_compared_with_the_order_that_it_was_announced_for(
+    browser: httpx.AsyncClient, index: PaymentIndex
+) -> None:
+    named = replace(expected_payment("ORD-A", Money(2000, "GBP")), payment_id="57-9-4")
+    sold = [encode(one) for one in (named, expected_payment("ORD-B", Money(1050, "GBP")))]
+    index.apply(topics.EXPECTED, 0, [record(topics.EXPECTED, 0, at, "any", one) for at, one in enumerate(sold)], 2)
+    mismatch = Checks(amount="mismatch", order="unexpected")
+    one = payment_status("57-9-4", 1, "ORD-B", paid=Money(1050, "GBP"), fulfilment="hold", checks=mismatch)
+    index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-uk/57-9-4", encode(one))], 1)
+    shown = (await browser.get("/payments/shop-uk/57-9-4")).text
+    assert "the shop expects 20.00 GBP, and the payment is of 10.50 GBP" in shown
+    assert "The shop expects 20.00 GBP for order ORD-A." in shown
