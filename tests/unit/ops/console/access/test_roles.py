@@ -78,7 +78,7 @@ TABLE: Final = (
     ("GET", "/payments/{merchant}/{payment_id:path}", "/payments/shop-uk/b", OF_MERCHANT),
     ("GET", "/orders/{merchant}/{order_id:path}", "/orders/shop-uk/a", OF_MERCHANT),
     ("GET", "/reconciliations/{merchant}/{run_id}", "/reconciliations/shop-uk/none", MISSING),
-    ("GET", "/records/{topic}/{partition:int}/{offset:int}", "/records/payments.status/0/0", NO_BROKER),
+    ("GET", "/records/{topic}/{partition}/{offset}", "/records/payments.status/0/0", NO_BROKER),
     ("GET", "/flow", "/flow", SEEN),
     ("GET", "/flow/samples", "/flow/samples", SEEN),
     ("GET", "/live", "/live", SEEN),

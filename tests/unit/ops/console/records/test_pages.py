@@ -99,6 +99,9 @@ async def test_key_that_a_shop_chose_is_shown_only_in_the_form_of_an_id(tmp_path
         f"/records/notifications.rejected/0/{2**70}",
         f"/records/notifications.rejected/{2**40}/0",
         "/records/notifications.rejected/0/-1",
+        f"/records/notifications.rejected/0/{'9' * 5000}",
+        f"/records/notifications.rejected/{'9' * 5000}/0",
+        "/records/notifications.rejected/0/%C2%B2",
     ],
 )
 async def test_record_that_is_not_there_is_told(tmp_path: Path, path: str) -> None:
