@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 from paynotify.ops.replay.original import replay_targets
+from paynotify.processors.orders.expected_payment import parse_expected, version_of
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import (
     LOOKUP_REQUESTED,
-    ExpectedPayment,
     Lookup,
     OperationsEvent,
     OperatorAction,
@@ -56,11 +56,13 @@ def payment_row(record: Record) -> Row:
 
 
 def expected_row(record: Record) -> Row:
-    """What a shop expects of an order."""
-    one = decode(record.value, ExpectedPayment)
+    """What a shop expects of an order, read as the stages read it: what they refuse is not expected, and of two
+    announcements the one that they compare payments with is the newer."""
+    one = parse_expected(record.value)
+    version = version_of(one, round(record.timestamp_seconds * 1000), record.partition, record.offset)
     return (
-        *(one.merchant, one.order_id, _moment(one.created_at), one.payment_id, *_money(one.amount)),
-        *(_moment(one.final_by) if one.final_by else None, *_place(record)),
+        *(one.merchant, one.order_id, version, one.created_at, one.payment_id, *_money(one.amount)),
+        *(one.final_by, *_place(record)),
     )
 
 

@@ -78,9 +78,9 @@ TABLES: Final = (
     Table(
         "expected",
         topics.EXPECTED,
-        ("merchant", "order_id", "created_at", "payment_id", "amount", "currency", "final_by", *_PLACE),
+        ("merchant", "order_id", "version", "created_at", "payment_id", "amount", "currency", "final_by", *_PLACE),
         2,
-        "created_at",
+        "version",
         ("order_id", "payment_id"),
         rows.expected_row,
     ),

@@ -11,7 +11,7 @@ from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import PaymentStatus, decode
 
 #: What of an order is not of one payment, by table, and the column that says which is the newest.
-_TIMES: Final = {"expected": "created_at", "overdue": "at", "requests": "at"}
+_TIMES: Final = {"expected": "version", "overdue": "at", "requests": "at"}
 _NEWEST: Final = "SELECT * FROM {} WHERE transaction_id = ? AND merchant = ? ORDER BY at DESC LIMIT 1"
 
 
@@ -40,7 +40,7 @@ def read_payment_rows(database: sqlite3.Connection, provider: str, merchant: str
     newest = first("SELECT event FROM payments WHERE merchant = ? AND payment_id = ?", merchant, payment_id)
     event = _event(newest["event"]) if newest is not None else None
     announced = first(
-        "SELECT * FROM expected WHERE payment_id = ? AND merchant = ? ORDER BY created_at DESC LIMIT 1",
+        "SELECT * FROM expected WHERE payment_id = ? AND merchant = ? ORDER BY version DESC LIMIT 1",
         *(payment_id, merchant),
     )
     order_id = (event.order_id if event is not None else None) or (announced["order_id"] if announced else None)

@@ -17,18 +17,22 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_fields
 
 from paynotify.ops.console.index import payment_index as module
 from paynotify.ops.console.index.payment_index import PaymentIndex
 from paynotify.ops.console.index.tables import TABLES, Table
 from paynotify.schemas import topics
-from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.errors import ConfigurationError, UnreadableError
 from paynotify.schemas.messages import encode
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Record
 from tests.fakes.console_topics import (
     MAKERS,
     NAMES,
     Partitions,
     action,
+    expected_payment,
     many,
     payment_status,
     reads,
@@ -73,9 +77,10 @@ def folded(made: Partitions, tables: Sequence[Table] = TABLES) -> dict[str, set[
                 if table.is_compacted:
                     rows.pop(tuple((one.key or b"").decode().split("/", 1)), None)
                 continue
-            if one.value == b"{}":
+            try:
+                row = table.read(one)
+            except UnreadableError:
                 continue
-            row = table.read(one)
             key = row[: table.keys] or row[-2:]
             if key not in rows or _rank(table, row) >= _rank(table, rows[key]):
                 rows[key] = row
@@ -207,3 +212,44 @@ def test_index_that_is_cleared_begins_anew(tmp_path: Path) -> None:
 def test_folder_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--index"):
         PaymentIndex(tmp_path / "missing" / "index.sqlite", NAMES, "test")
+
+
+def announced(
+    partition: int, offset: int, amount: Money, timestamp: float = 0.0, at: str = "2026-11-29T10:00:00Z"
+) -> Record:
+    one = replace_fields(expected_payment("O1", amount), created_at=at)
+    return replace_fields(record(topics.EXPECTED, partition, offset, "any", encode(one)), timestamp_seconds=timestamp)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        announced(0, 1, Money(2000, "gbp")),
+        announced(0, 1, Money(0, "GBP")),
+        announced(0, 1, Money(2000, "GBP"), at="soon"),
+        announced(0, 1, Money(2000, "GBP"), at="2026-11-30T10:00:00"),
+    ],
+)
+def test_announcement_that_the_stages_refuse_is_not_expected(refused: Record, tmp_path: Path) -> None:
+    assert expected_amounts(tmp_path, [[announced(0, 0, Money(1050, "GBP")), refused]]) == [1050]
+
+
+def test_newest_announcement_is_the_one_that_payments_are_compared_with(tmp_path: Path) -> None:
+    """Sold at the same time by the shop's clock, the one written later counts, also in a lower partition."""
+    later = announced(0, 3, Money(900, "GBP"), timestamp=200.0)
+    earlier = announced(1, 7, Money(1050, "GBP"), timestamp=100.0)
+    for number, order in enumerate(([[later], [earlier]], [[earlier], [later]])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert expected_amounts(folder, order) == [900]
+
+
+def expected_amounts(folder: Path, parts: list[list[Record]]) -> list[int]:
+    index = PaymentIndex(folder / "index.sqlite", NAMES, "test")
+    for part in parts:
+        index.apply(topics.EXPECTED, part[0].partition, part, part[-1].offset + 1)
+    index.close()
+    database = sqlite3.connect(folder / "index.sqlite")
+    found = [amount for (amount,) in database.execute("SELECT amount FROM expected")]
+    database.close()
+    return found
