@@ -27,6 +27,9 @@ _PAUSE_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 2.0
 #: How often it connects anew, which finds topics and partitions that are new.
 _RECONNECT_SECONDS: Final = 60.0
+#: An index that was not read for so long is made anew. Kafka removes tombstones after a day (``delete.retention.ms``):
+#: whoever missed one would show a forgotten payment for ever, and not the events of its second life.
+_AWAY_SECONDS: Final = 12 * 3600.0
 
 
 #: Told by the follower's thread that the index has these records of a topic (its own name) now.
@@ -87,6 +90,8 @@ class TopicFollower:
         """Read on until it is time to connect anew."""
         until_seconds = time.monotonic() + _RECONNECT_SECONDS
         partitions = reader.partitions(*self._names)
+        self._begin_anew_if_stale()
+        is_noted = False
         while not self._stopping.is_set() and time.monotonic() < until_seconds:
             positions = self._index.positions()
             wholes = reader.ranges(partitions)
@@ -114,8 +119,18 @@ class TopicFollower:
                 self._index.add_search_indexes()
                 self._is_searchable = True
             self._is_complete = True
+            if not is_noted:
+                self._index.note_read(time.time())
+                is_noted = True
             self._tell(0)
             self._stopping.wait(_PAUSE_SECONDS)
+
+    def _begin_anew_if_stale(self) -> None:
+        read_at = self._index.read_at()
+        if read_at is not None and time.time() - read_at > _AWAY_SECONDS:
+            event(logger, "index_too_old_made_anew", level=logging.WARNING)
+            self._index.clear()
+            self._is_complete = False
 
     def _unread(self, whole: OffsetRange, positions: Mapping[TopicPartition, int]) -> OffsetRange:
         """What of a partition the index has not read. Rows of records that are gone are removed on the way."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,56 @@ from paynotify.ops.console.index.follower import TopicFollower
 from paynotify.ops.console.index.payment_index import PaymentIndex
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.model import Configuration
-from tests.fakes.console_topics import NAMES
+from paynotify.schemas.messages import encode
+from tests.fakes.console_topics import NAMES, payment_status, record
+
+
+class EmptyReader:
+    """Has read everything at once, and stops the follower when it is asked a second time."""
+
+    follower: TopicFollower
+
+    def __init__(self, configuration: Any) -> None:
+        self.asked = 0
+
+    def __enter__(self) -> EmptyReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def partitions(self, *_: str) -> list[TopicPartition]:
+        return [TopicPartition(topics.LATEST, 0)]
+
+    def ranges(self, wanted: list[TopicPartition]) -> list[OffsetRange]:
+        self.asked += 1
+        if self.asked > 1:
+            self.follower._stopping.set()
+        return [OffsetRange(one, 0, 1) for one in wanted]
+
+    def read(self, ranges: Any) -> Iterator[Any]:
+        return iter(())
+
+
+@pytest.mark.parametrize(("away_seconds", "kept"), [(3600.0, 1), (13 * 3600.0, 0)])
+def test_index_that_missed_tombstones_is_made_anew(
+    away_seconds: float, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = type("Reader", (EmptyReader,), {})
+    monkeypatch.setattr(module, "TopicReader", reader)
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.001)
+    index = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test")
+    index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-uk/p", encode(payment_status("p", 5)))], 1)
+    began = time.time()
+    index.note_read(began - away_seconds)
+    follower = reader.follower = TopicFollower(Configuration(merchants=()), index)  # type: ignore[attr-defined]
+    follower.start()
+    follower._thread.join(10)
+    assert (index.read_at() or 0.0) >= began, "noted again"
+    index.close()
+    database = sqlite3.connect(tmp_path / "index.sqlite")
+    assert database.execute("SELECT count(*) FROM payments").fetchone() == (kept,)
+    database.close()
 
 
 class FailingReader:
