@@ -25,6 +25,8 @@ KEPT_SECONDS: Final = 24 * 3600.0
 MAX_PLANS: Final = 100
 #: Of one person: with more, the oldest one that is not confirmed goes.
 MAX_FRESH: Final = 5
+#: Of one person, for a second one: they are kept for a day, and with all the room nobody else could do anything.
+MAX_WAITING: Final = 20
 
 #: ``fresh``: to be confirmed by its owner. ``waiting``: by a second person. ``taken``: it is or was executed.
 PlanState = Literal["fresh", "waiting", "taken"]
@@ -115,6 +117,8 @@ class PlanStore:
                 changed = replace(kept, state="taken", second=identity.name)
             else:
                 action = self._parts.judged(kept.action)  # again: another part may have been charged since
+                if action.needs_second:
+                    self._require_room_to_wait(kept.owner.name)
                 state: PlanState = "waiting" if action.needs_second else "taken"
                 changed = replace(kept, action=action, state=state, reason=reason)
             is_taken = changed.state == "taken"
@@ -141,6 +145,12 @@ class PlanStore:
                 "Nothing was done because of this request. Make another dry run."
             )
         return kept
+
+    def _require_room_to_wait(self, name: str) -> None:
+        if sum(one.state == "waiting" and one.is_of(name) for one in self._plans.values()) >= MAX_WAITING:
+            raise ActionRefusedError(
+                f"{MAX_WAITING} actions that you have confirmed wait for a second person. Have one confirmed first."
+            )
 
     def _drop_expired(self) -> None:
         now = self._clock()

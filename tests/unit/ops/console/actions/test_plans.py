@@ -13,7 +13,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from paynotify.ops.console.access.identity import EVERY_MERCHANT, Identity, Role
 from paynotify.ops.console.actions.action_run import ActionRun
 from paynotify.ops.console.actions.planned import ActionRefusedError, Performer, PlannedAction
-from paynotify.ops.console.actions.plans import FRESH_SECONDS, KEPT_SECONDS, MAX_FRESH, MAX_PLANS, KeptPlan, PlanStore
+from paynotify.ops.console.actions.plans import (
+    FRESH_SECONDS,
+    KEPT_SECONDS,
+    MAX_FRESH,
+    MAX_PLANS,
+    MAX_WAITING,
+    KeptPlan,
+    PlanStore,
+)
 
 PEOPLE: Final = {
     "anna": Identity("anna", "basic", {EVERY_MERCHANT: Role.CASHIER}),
@@ -125,6 +133,18 @@ def test_waiting_plan_is_seen_by_who_may_confirm_it_alone() -> None:
     assert store.confirm(kept.plan_id, PEOPLE["anna"], "case 4711")[0].state == "waiting"
     assert [one.plan_id for one in store.confirmed(PEOPLE["ben"])] == [kept.plan_id]
     assert store.confirmed(PEOPLE["carl"]) == store.confirmed(PEOPLE["dora"]) == []
+
+
+def test_one_person_leaves_room_for_the_plans_of_others() -> None:
+    store = PlanStore()
+    for _ in range(MAX_WAITING):
+        store.confirm(store.add(PEOPLE["anna"], action(needs_second=True)).plan_id, PEOPLE["anna"], "case 4711")
+    one_more = store.add(PEOPLE["anna"], action(needs_second=True)).plan_id
+    with pytest.raises(ActionRefusedError, match="wait for a second person"):
+        store.confirm(one_more, PEOPLE["anna"], "case 4711")
+    assert store.confirm(store.add(PEOPLE["anna"], action()).plan_id, PEOPLE["anna"], "case 4711")[1]
+    of_ben = store.add(PEOPLE["ben"], action(needs_second=True)).plan_id
+    assert store.confirm(of_ben, PEOPLE["ben"], "case 4711")[0].state == "waiting"
 
 
 def test_same_name_in_other_letters_is_no_second_person() -> None:
