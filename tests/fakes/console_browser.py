@@ -27,6 +27,10 @@ from tests.fakes import configurations
 HOST: Final = "http://127.0.0.1:8090"
 
 
+#: But for the newest records.
+_UP_TO_DATE: Final = IndexAge(3, 1764410400.0, is_complete=True)
+
+
 def no_broker() -> Any:
     raise ClusterUnavailableError("No Kafka broker answered.")
 
@@ -39,10 +43,11 @@ async def console_browser(
     open_reader: OpenReader = no_broker,
     identify: Identify = local_user,
     grafana_url: str = "",
+    age: IndexAge = _UP_TO_DATE,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of all pages that read; it follows no redirect."""
     configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", folder)), "test.yaml")
-    renderer = PageRenderer(lambda: IndexAge(3, 1764410400.0), grafana_url)
+    renderer = PageRenderer(lambda: age, grafana_url)
     queries = IndexQueries(index)
     groups = (
         ListPages(configuration, queries, renderer),

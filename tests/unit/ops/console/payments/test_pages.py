@@ -11,6 +11,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.index.payment_index import PaymentIndex
 from paynotify.schemas import topics
 from paynotify.schemas.messages import Checks, encode
@@ -156,3 +157,14 @@ async def test_payment_is_compared_with_the_order_that_it_was_announced_for(
     shown = (await browser.get("/payments/shop-uk/57-9-4")).text
     assert "the shop expects 20.00 GBP, and the payment is of 10.50 GBP" in shown
     assert "The shop expects 20.00 GBP for order ORD-A." in shown
+
+
+@pytest.mark.parametrize("is_complete", [False, True])
+async def test_page_says_that_something_may_not_be_read_yet(
+    is_complete: bool, index: PaymentIndex, tmp_path: Path
+) -> None:
+    fill(index)
+    age = IndexAge(9, 1764410400.0, is_complete=is_complete)
+    async with console_browser(tmp_path / "index.sqlite", tmp_path, age=age) as client:
+        for path in ("/", "/orders/shop-uk/ORD-4711", "/orders/shop-uk/none"):
+            assert ("may only not be read yet" in (await client.get(path)).text) is not is_complete
