@@ -67,6 +67,7 @@ class OffsetRange:
 
 class TopicReader:
     """Reads ranges of the configuration's topics; a context manager. It asks for ``partition_bytes`` of each at a time.
+    ``topic_ids`` are the brokers' ids of the topics: one that was deleted and made anew has another.
 
     Raises:
         ClusterUnavailableError: no broker is reachable, or the brokers refuse the request.
@@ -83,6 +84,7 @@ class TopicReader:
         self._scan: RawScan | None = None
         self._undo = ExitStack()
         self._partition_counts: dict[str, int] = {}
+        self.topic_ids: dict[str, str] = {}
 
     def __enter__(self) -> TopicReader:
         with ExitStack() as undo:
@@ -92,6 +94,7 @@ class TopicReader:
             present = set(self._configuration.wanted_topics()) & set(self._admin.list_topics())
             for topic in self._admin.describe_topics(sorted(present)) if present else ():
                 self._partition_counts[topic["name"]] = len(topic["partitions"])
+                self.topic_ids[topic["name"]] = str(topic.get("topic_id", ""))
             self._run(self._open())
             undo.callback(lambda: self._loop.run_until_complete(self._close()))
             self._undo = undo.pop_all()

@@ -90,15 +90,13 @@ class TopicFollower:
         """Read on until it is time to connect anew."""
         until_seconds = time.monotonic() + _RECONNECT_SECONDS
         partitions = reader.partitions(*self._names)
-        self._begin_anew_if_stale()
+        self._begin_anew_if_other({one: reader.topic_ids[one] for one in self._names if one in reader.topic_ids})
         is_noted = False
         while not self._stopping.is_set() and time.monotonic() < until_seconds:
             positions = self._index.positions()
             wholes = reader.ranges(partitions)
             if any(positions.get(one.partition, 0) > one.end for one in wholes):
-                event(logger, "topics_made_anew", level=logging.WARNING)
-                self._index.clear()
-                self._is_complete = False
+                self._begin_anew("topics_made_anew")
                 positions = {}
             ranges = [self._unread(one, positions) for one in wholes]
             left = sum(one.length for one in ranges)
@@ -125,12 +123,20 @@ class TopicFollower:
             self._tell(0)
             self._stopping.wait(_PAUSE_SECONDS)
 
-    def _begin_anew_if_stale(self) -> None:
+    def _begin_anew_if_other(self, topic_ids: Mapping[str, str]) -> None:
+        """Clear the index if it is too old, or of topics that were deleted and made anew, however many records they
+        have by now."""
         read_at = self._index.read_at()
         if read_at is not None and time.time() - read_at > _AWAY_SECONDS:
-            event(logger, "index_too_old_made_anew", level=logging.WARNING)
-            self._index.clear()
-            self._is_complete = False
+            self._begin_anew("index_too_old_made_anew")
+        if not self._index.is_of(topic_ids):
+            self._begin_anew("topics_made_anew")
+            self._index.is_of(topic_ids)
+
+    def _begin_anew(self, why: str) -> None:
+        event(logger, why, level=logging.WARNING)
+        self._index.clear()
+        self._is_complete = False
 
     def _unread(self, whole: OffsetRange, positions: Mapping[TopicPartition, int]) -> OffsetRange:
         """What of a partition the index has not read. Rows of records that are gone are removed on the way."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class EmptyReader:
     """Has read everything at once, and stops the follower when it is asked a second time."""
 
     follower: TopicFollower
+    topic_ids: Mapping[str, str]
 
     def __init__(self, configuration: Any) -> None:
         self.asked = 0
@@ -48,21 +49,25 @@ class EmptyReader:
         return iter(())
 
 
-@pytest.mark.parametrize(("away_seconds", "kept"), [(3600.0, 1), (13 * 3600.0, 0)])
-def test_index_that_missed_tombstones_is_made_anew(
-    away_seconds: float, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("away_seconds", "topic_id", "kept"), [(3600.0, "first", 1), (13 * 3600.0, "first", 0), (1.0, "second", 0)]
+)
+def test_index_of_missed_tombstones_or_other_topics_is_made_anew(
+    away_seconds: float, topic_id: str, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader = type("Reader", (EmptyReader,), {})
+    reader = type("Reader", (EmptyReader,), {"topic_ids": {topics.LATEST: topic_id}})
     monkeypatch.setattr(module, "TopicReader", reader)
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.001)
     index = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test")
     index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-uk/p", encode(payment_status("p", 5)))], 1)
+    assert index.is_of({topics.LATEST: "first"})
     began = time.time()
     index.note_read(began - away_seconds)
     follower = reader.follower = TopicFollower(Configuration(merchants=()), index)  # type: ignore[attr-defined]
     follower.start()
     follower._thread.join(10)
     assert (index.read_at() or 0.0) >= began, "noted again"
+    assert index.is_of({topics.LATEST: topic_id})
     index.close()
     database = sqlite3.connect(tmp_path / "index.sqlite")
     assert database.execute("SELECT count(*) FROM payments").fetchone() == (kept,)
@@ -72,6 +77,7 @@ def test_index_that_missed_tombstones_is_made_anew(
 class FailingReader:
     """Reaches the end once; then each question fails. ``failed`` is set by the second failure."""
 
+    topic_ids: Mapping[str, str] = {}
     error: Exception
     failed: threading.Event
     asked = 0
