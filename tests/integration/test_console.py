@@ -23,6 +23,7 @@ from kafka.structs import OffsetAndMetadata
 from paynotify.ops.console.flow.history import StepReading
 from paynotify.ops.console.flow.readings import flow_reader
 from paynotify.ops.console.flow.steps import flow_steps
+from paynotify.ops.console.index.tables import TABLES
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.load import parse
@@ -73,6 +74,8 @@ def test_payment_appears_is_found_and_tells_its_story(sandbox: Sandbox, tmp_path
         assert console.child.wait(DEADLINE_SECONDS)
 
         with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite")) as database, database:
+            (ids,) = database.execute("SELECT count(DISTINCT id) FROM topic_ids").fetchone()
+            assert ids == len(TABLES), "the brokers' own ids tell a topic that was made anew"
             # as after topics that were deleted and made anew
             database.execute("UPDATE positions SET next_offset = 1000000")
         later = sandbox.providers["nevogate"].pay(order_id="ORD-4712", amount=1250)
