@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +20,7 @@ from paynotify.ops.console.payments.explanation import Explanation, explained
 from paynotify.ops.console.payments.facts import payment_facts
 from paynotify.ops.console.payments.order_answer import newest_events, order_answer
 from paynotify.ops.console.payments.payment_rows import PaymentRows, announced_payment, of_unreported_order
-from paynotify.ops.console.payments.story import story_lines, waiting_lookup
+from paynotify.ops.console.payments.story import is_answered, story_lines, waiting_lookup
 from paynotify.ops.console.queries import IndexQueries, IndexRow
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
@@ -71,7 +72,9 @@ class PaymentPages:
         except (ClusterUnavailableError, ConfigurationError) as error:
             problem = str(error)
         retry = waiting_lookup(story) if story is not None else None
-        rows, why = await run_in_threadpool(self._explained, merchant, payment_id, retry)
+        rows = await run_in_threadpool(self._queries.payment_rows, provider_of(merchant), merchant.id, payment_id)
+        answered = story is not None and is_answered(story)
+        why = self._sentence(merchant, replace(rows, dead=None) if answered else rows, retry)
         is_known = any((rows.event, rows.expected, rows.request, rows.rejected, rows.dead, story and story.entries))
         if not is_known:
             raise HTTPException(404, problem or f"Nothing is known of the payment {merchant.id}/{payment_id}.")
@@ -114,11 +117,9 @@ class PaymentPages:
             raise HTTPException(404, f"There is no merchant {request.path_params['merchant']!r} in the configuration.")
         return merchant, found
 
-    def _explained(
-        self, merchant: Merchant, payment_id: str, retry: tuple[str, str] | None = None
-    ) -> tuple[PaymentRows, Explanation]:
+    def _explained(self, merchant: Merchant, payment_id: str) -> tuple[PaymentRows, Explanation]:
         rows = self._queries.payment_rows(provider_of(merchant), merchant.id, payment_id)
-        return rows, self._sentence(merchant, rows, retry)
+        return rows, self._sentence(merchant, rows)
 
     def _sentence(self, merchant: Merchant, rows: PaymentRows, retry: tuple[str, str] | None = None) -> Explanation:
         return explained(payment_facts(rows, self._configuration, merchant, utc_now(), retry))

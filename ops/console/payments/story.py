@@ -36,6 +36,13 @@ def waiting_lookup(story: Timeline) -> tuple[str, str] | None:
     return tries[-1].details["reason"], tries[-1].details["not_before"]
 
 
+def is_answered(story: Timeline) -> bool:
+    """Whether the provider has answered about the payment since its newest dead letter, as after a replay. An answer
+    that changes nothing publishes no status that would tell it."""
+    tries = [one.kind for one in story.entries if one.kind in ("retry", "answer", "dead")]
+    return tries[-1:] == ["answer"]
+
+
 def _line(entry: TimelineEntry) -> StoryLine:
     details = ((name.replace("_", " "), _text(value)) for name, value in entry.details.items())
     return StoryLine(
