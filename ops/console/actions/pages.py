@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -18,6 +17,7 @@ from paynotify.ops.console.access.identity import Identity, Role, identity_of
 from paynotify.ops.console.actions.acting import in_form_words
 from paynotify.ops.console.actions.console_action import ActionContext, ConsoleAction, OpenReader
 from paynotify.ops.console.actions.correct import CorrectAction
+from paynotify.ops.console.actions.dry_run_room import DryRunRoom
 from paynotify.ops.console.actions.forms import FormValues
 from paynotify.ops.console.actions.lookups import LookUpAgainAction, ReconcileAction
 from paynotify.ops.console.actions.planned import ActionRefusedError
@@ -31,8 +31,6 @@ from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ConfigurationError, PaynotifyError
 
-#: Dry runs at the same time; each reads topics with connections of its own.
-_MAX_DRY_RUNS: Final = 2
 _PLANS: Final = "/actions/plans"
 
 
@@ -47,7 +45,7 @@ class ActionPages:
         self._renderer = renderer
         self._plans = PlanStore(parts=SplitAmounts(context.needs_second))
         self._runner = ActionRunner(self._plans)
-        self._dry_runs = threading.BoundedSemaphore(_MAX_DRY_RUNS)
+        self._dry_runs = DryRunRoom()
         self._actions: tuple[ConsoleAction, ...] = (
             ReplayAction(context),
             LookUpAgainAction(context),
@@ -123,12 +121,8 @@ class ActionPages:
         return answer
 
     def _dry_run(self, action: ConsoleAction, form: FormValues, identity: Identity) -> KeptPlan:
-        if not self._dry_runs.acquire(blocking=False):
-            raise ActionRefusedError(f"{_MAX_DRY_RUNS} dry runs are being made at this moment. Send the form again.")
-        try:
+        with self._dry_runs.taken(identity.name):
             return self._plans.add(identity, action.plan(form, identity))
-        finally:
-            self._dry_runs.release()
 
     def _form_page(
         self, request: Request, action: ConsoleAction, form: FormValues, problem: str = "", status_code: int = 200
