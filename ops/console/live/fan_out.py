@@ -26,6 +26,8 @@ KEPT_EVENTS: Final = 1000
 QUEUED_EVENTS: Final = 100
 #: Each viewer holds a connection.
 MAX_WATCHERS: Final = 50
+#: Of one person who is known: with all of them, nobody else's pages would be told anything.
+MAX_WATCHERS_OF_ONE: Final = 20
 _TABLES: Final = {one.topic: one for one in TABLES}
 _NUMBER: Final = re.compile(r"[0-9]{1,18}\Z")
 
@@ -51,7 +53,8 @@ class NewEvents:
 class Watcher:
     """One viewer's queue. Its methods are for the event loop that made it."""
 
-    def __init__(self, wanted: LiveFilter, lock: threading.Lock) -> None:
+    def __init__(self, wanted: LiveFilter, lock: threading.Lock, person: str = "") -> None:
+        self.person = person
         self._wanted = wanted
         self._lock = lock
         self._loop = asyncio.get_running_loop()
@@ -160,16 +163,18 @@ class EventFanOut:
             ]
         return sorted(found, key=lambda one: one.at, reverse=True)[:count]
 
-    def watch(self, wanted: LiveFilter, after: str = "") -> Watcher:
-        """Queue what comes from now on, and what has come since the mark, until `leave`.
+    def watch(self, wanted: LiveFilter, after: str = "", person: str = "") -> Watcher:
+        """Queue what comes from now on, and what has come since the mark, until `leave`. ``person`` is who watches, if
+        that is known.
 
         Raises:
-            TooManyWatchersError: as many watch as may.
+            TooManyWatchersError: as many watch as may, of this person or together.
         """
         with self._lock:
-            if len(self._watchers) >= MAX_WATCHERS:
+            own = sum(one.person == person for one in self._watchers) if person else 0
+            if len(self._watchers) >= MAX_WATCHERS or own >= MAX_WATCHERS_OF_ONE:
                 raise TooManyWatchersError
-            watcher = Watcher(wanted, self._lock)
+            watcher = Watcher(wanted, self._lock, person)
             start, _, number = after.partition("-")
             # of another process's numbers nothing is known
             known = int(number) if start == self._start and _NUMBER.match(number) else -1

@@ -14,7 +14,13 @@ from paynotify.ops.console.access.identity import Role, identity_of
 from paynotify.ops.console.lists.listing import PAGE_ROWS
 from paynotify.ops.console.live.event_stream import EventStreamResponse, encoded
 from paynotify.ops.console.live.events import TAIL_KINDS, LiveFilter
-from paynotify.ops.console.live.fan_out import MAX_WATCHERS, EventFanOut, NewEvents, TooManyWatchersError
+from paynotify.ops.console.live.fan_out import (
+    MAX_WATCHERS,
+    MAX_WATCHERS_OF_ONE,
+    EventFanOut,
+    NewEvents,
+    TooManyWatchersError,
+)
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.configuration.merchants import provider_of
@@ -86,9 +92,9 @@ class LivePages:
             return Response(media_type=EventStreamResponse.media_type)
         after = request.headers.get("last-event-id") or request.query_params.get("after", "")
         try:
-            watcher = self._fan_out.watch(wanted, after)
+            watcher = self._fan_out.watch(wanted, after, _person(request))
         except TooManyWatchersError:
-            text = self._renderer.fragment("live_full.html", most=MAX_WATCHERS)
+            text = self._renderer.fragment("live_full.html", most=MAX_WATCHERS, own=MAX_WATCHERS_OF_ONE)
             return HTMLResponse(text, 503, headers={"retry-after": _RETRY_SECONDS})
         return EventStreamResponse(self._fan_out, watcher, told, rest_seconds)
 
@@ -126,6 +132,12 @@ def news_address(mark: str, **concerned: str | None) -> str:
 
 def _news(new: NewEvents) -> bytes:
     return encoded("", event="news", mark=new.mark)
+
+
+def _person(request: Request) -> str:
+    """Who watches; empty where nobody can be told from another."""
+    identity = identity_of(request)
+    return "" if identity.kind == "local" else identity.name
 
 
 def _seen(request: Request) -> frozenset[str] | None:

@@ -21,7 +21,7 @@ from paynotify.ops.console.application import build_application
 from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.live import event_stream
 from paynotify.ops.console.live.event_stream import encoded
-from paynotify.ops.console.live.fan_out import MAX_WATCHERS, QUEUED_EVENTS, EventFanOut
+from paynotify.ops.console.live.fan_out import MAX_WATCHERS, MAX_WATCHERS_OF_ONE, QUEUED_EVENTS, EventFanOut
 from paynotify.ops.console.live.pages import LivePages
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.schemas.configuration.load import parse
@@ -199,6 +199,14 @@ async def test_viewers_beyond_the_bound_are_refused_until_one_leaves(served: Ser
     async with asyncio.timeout(WAIT_SECONDS):
         while (await served.client.head("/live")) and served.fan_out.watching:
             await asyncio.sleep(0)
+
+
+async def test_person_who_is_known_has_a_share_of_the_streams(tmp_path: Path) -> None:
+    async with serving(tmp_path, identify=nobody_in_particular) as (one, _, _), contextlib.AsyncExitStack() as streams:
+        for _ in range(MAX_WATCHERS_OF_ONE):
+            await streams.enter_async_context(one.stream("/live/news"))
+        assert (await one.client.get("/live/events")).status_code == 503
+        one.fan_out.close()
 
 
 async def test_quiet_stream_has_a_heartbeat_and_tells_the_mark(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

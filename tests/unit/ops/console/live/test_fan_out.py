@@ -16,6 +16,7 @@ from paynotify.ops.console.live.events import FORGOTTEN, LiveEvent, LiveFilter
 from paynotify.ops.console.live.fan_out import (
     KEPT_EVENTS,
     MAX_WATCHERS,
+    MAX_WATCHERS_OF_ONE,
     QUEUED_EVENTS,
     EventFanOut,
     TooManyWatchersError,
@@ -162,6 +163,16 @@ async def test_viewers_are_bounded_and_one_who_leaves_makes_room() -> None:
         fan_out.watch(EVERYTHING)
     fan_out.leave(watchers[0])
     fan_out.watch(EVERYTHING)
+
+
+async def test_one_person_leaves_room_for_the_pages_of_others() -> None:
+    fan_out = EventFanOut()
+    watchers = [fan_out.watch(EVERYTHING, person="anna") for _ in range(MAX_WATCHERS_OF_ONE)]
+    with pytest.raises(TooManyWatchersError):
+        fan_out.watch(EVERYTHING, person="anna")
+    fan_out.watch(EVERYTHING, person="ben")
+    fan_out.leave(watchers[0])
+    fan_out.watch(EVERYTHING, person="anna")
 
 
 async def test_closing_ends_every_wait_also_of_those_who_come_later() -> None:
