@@ -33,7 +33,8 @@ class ListShape:
     """Where a list's rows are. ``order`` are the columns that order it, of which the first is its time.
 
     ``leads`` are the columns of closed words that its SQL index begins with, each with all its words. ``condition``
-    holds for every row of the list, and ``selected`` is what a page reads of each.
+    holds for every row of the list, and ``selected`` is what a page reads of each. ``shared``: a row without a merchant
+    concerns all of them, and may be seen by everybody.
     """
 
     table: str
@@ -41,6 +42,7 @@ class ListShape:
     leads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     condition: str = ""
     selected: str = "*"
+    shared: bool = False
 
 
 def page_statement(shape: ListShape, wanted: ListFilter, merchants: Collection[str] | None, now: datetime) -> Sql:
@@ -97,7 +99,7 @@ def _conditions(
     tests, values = ([shape.condition] if shape.condition else []), []
     if merchants is not None:
         tests.append(OWN_MERCHANTS)
-        values.append(json.dumps(sorted(merchants)))
+        values.append(json.dumps(sorted({*merchants, ""} if shape.shared else merchants)))
     for one in fields(wanted):
         texts = getattr(wanted, one.name)
         if one.name in ("since", "until", "before", *without) or not texts:

@@ -21,7 +21,7 @@ SHAPES: Final[Mapping[str, ListShape]] = {
     ),
     "overdue": ListShape("overdue", ("at", "merchant", "order_id"), {"state": ("raised", "cleared")}),
     "requests": ListShape("requests", ("at", "merchant", "request_id"), {"state": REQUEST_STATES}),
-    "silent": ListShape("silent", ("at", "provider", "merchant")),
+    "silent": ListShape("silent", ("at", "provider", "merchant"), shared=True),
     "cases": ListShape("cases", ("at", "event_id"), {"kind": OPERATIONS_KINDS}),
     "actions": ListShape(
         "actions",

@@ -21,6 +21,7 @@ from paynotify.ops.console.lists.filters import (
     ListFilter,
     PaymentsFilter,
     RejectedFilter,
+    SilentFilter,
     WrongFilterError,
 )
 from paynotify.ops.console.lists.listing import PAGE_ROWS, count_statement, page_statement
@@ -32,7 +33,7 @@ from paynotify.ops.replay.original import replay_targets
 from paynotify.ops.replay.plan import ReplaySelection
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.kafka import KafkaSettings
-from paynotify.schemas.messages import OperatorAction, encode
+from paynotify.schemas.messages import OperatorAction, ProviderSilent, encode
 from paynotify.schemas.reasons import DEAD_REASONS, REJECT_REASONS
 from paynotify.schemas.records import Record
 from tests.fakes.console_topics import NAMES, payment_status, record
@@ -172,6 +173,30 @@ def test_recalled_payment_with_an_unknown_status_needs_a_person_too(tmp_path: Pa
     assert [item.title for item in queries.attention(None, NOW) if item.count] == [
         "payments with a status that nobody knows"
     ]
+
+
+def test_provider_that_is_silent_to_all_is_silent_to_each_merchant(tmp_path: Path) -> None:
+    made = [
+        record(topics.SILENT, 0, at, "trustpayments", encode(silent_provider(merchant)))
+        for at, merchant in enumerate((None, "shop-hu"))
+    ]
+    queries = filled(tmp_path, made)
+    listed = walked(queries, "silent", SilentFilter(), merchants={"shop-uk"})
+    assert [row["merchant"] for row in listed] == [""]
+    assert [one.count for one in queries.attention({"shop-uk"}, NOW) if one.href == "/silent"] == [1]
+
+
+def silent_provider(merchant: str | None) -> ProviderSilent:
+    return ProviderSilent(
+        event_id="e",
+        state="silent",
+        provider="trustpayments",
+        unheard=12,
+        since="2026-11-29T10:00:00.000Z",
+        at="2026-11-29T11:00:00.000Z",
+        urgent=True,
+        merchant=merchant,
+    )
 
 
 def began(number: int) -> OperatorAction:
