@@ -7,8 +7,11 @@ from paynotify.schemas.money import Money
 
 
 def amounts_compared(expected: Money | None, event: PaymentStatus | None) -> list[tuple[str, Money]]:
-    """Each known amount with its name, and last what is missing or too much."""
-    amounts: list[tuple[str, Money | None]] = [("expected by the shop", expected)]
+    """Each known amount with its name, and last what is missing or too much. Of a part of an order or a later payment
+    of a subscription nothing is: it is not to pay what the shop expects alone."""
+    is_whole = event is None or event.order_role == "whole"
+    name = "expected by the shop" if is_whole else "expected by the shop for the whole order"
+    amounts: list[tuple[str, Money | None]] = [(name, expected)]
     if event is not None:
         amounts += [
             ("to be paid", event.amount),
@@ -17,7 +20,7 @@ def amounts_compared(expected: Money | None, event: PaymentStatus | None) -> lis
             ("refund under way", event.refunding),
             ("refunded", event.refunded),
             ("charged back", event.charged_back),
-            _difference(expected, event.paid),
+            _difference(expected if is_whole else None, event.paid),
         ]
     return [(name, amount) for name, amount in amounts if amount is not None]
 
