@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import PaymentStatus, decode
 
-#: What of an order is not of one payment, by table, and the column that says which is the newest.
-_TIMES: Final = {"expected": "version", "overdue": "at", "requests": "at"}
+#: The states of requests that are not at their end.
+UNFINISHED: Final = frozenset({"received", "started", "uncertain"})
+#: What of an order is not of one payment, by table, and by what one row comes before another.
+_DECIDING: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "expected": lambda row: row["version"],
+    "overdue": lambda row: row["at"],
+    "requests": lambda row: (row["state"] in UNFINISHED, row["at"]),
+}
 _NEWEST: Final = "SELECT * FROM {} WHERE transaction_id = ? AND merchant = ? ORDER BY at DESC LIMIT 1"
 
 
@@ -65,8 +71,11 @@ def read_payment_rows(database: sqlite3.Connection, provider: str, merchant: str
 def of_unreported_order(rows: PaymentRows, found: Mapping[str, Sequence[dict[str, Any]]]) -> PaymentRows:
     """What decides about the goods of an order of which no payment is reported: ``found`` is what is known of the
     order, by table, ``rows`` of the payment that the shop named, if any."""
-    newest = {name: max(found.get(name, ()), key=lambda row: row[at], default=None) for name, at in _TIMES.items()}
-    return replace(rows, expected=newest["expected"], overdue=newest["overdue"], request=newest["requests"])
+
+    def newest(name: str) -> dict[str, Any] | None:
+        return max(found.get(name, ()), key=_DECIDING[name], default=None)
+
+    return replace(rows, expected=newest("expected"), overdue=newest("overdue"), request=newest("requests"))
 
 
 def announced_payment(found: Mapping[str, Sequence[dict[str, Any]]]) -> str:
@@ -77,11 +86,15 @@ def announced_payment(found: Mapping[str, Sequence[dict[str, Any]]]) -> str:
 def _request(
     database: sqlite3.Connection, merchant: str, payment_id: str, order_id: str | None
 ) -> dict[str, Any] | None:
-    """The newest request about the payment, or about its order without naming another payment."""
-    of_payment = "SELECT * FROM requests WHERE payment_id = ? AND merchant = ?"
-    of_order = "SELECT * FROM requests WHERE order_id = ? AND merchant = ? AND payment_id IS NULL"
+    """The request that decides: one that is not at its end, or else the newest, about the payment or about its order
+    without naming another payment. Beside an uncertain one a later request is refused, and must not hide it."""
+    busy = ", ".join(f"'{one}'" for one in sorted(UNFINISHED))
+    chosen = f"SELECT *, state IN ({busy}) AS is_unfinished FROM requests"  # noqa: S608 - own words
+    of_payment = f"{chosen} WHERE payment_id = ? AND merchant = ?"
+    of_order = f"{chosen} WHERE order_id = ? AND merchant = ? AND payment_id IS NULL"
     values = (payment_id, merchant, order_id, merchant)
-    row = database.execute(f"{of_payment} UNION ALL {of_order} ORDER BY at DESC LIMIT 1", values).fetchone()
+    asked = f"{of_payment} UNION ALL {of_order} ORDER BY is_unfinished DESC, at DESC LIMIT 1"
+    row = database.execute(asked, values).fetchone()
     return dict(row) if row is not None else None
 
 

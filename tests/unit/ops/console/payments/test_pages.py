@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.index.payment_index import PaymentIndex
 from paynotify.schemas import topics
-from paynotify.schemas.messages import Checks, encode
+from paynotify.schemas.messages import Checks, PaymentRequest, PaymentStatus, encode
 from paynotify.schemas.money import Money
 from tests.fakes.console_browser import console_browser
 from tests.fakes.console_topics import NAMES, expected_payment, payment_status, record
@@ -168,3 +168,34 @@ async def test_page_says_that_something_may_not_be_read_yet(
     async with console_browser(tmp_path / "index.sqlite", tmp_path, age=age) as client:
         for path in ("/", "/orders/shop-uk/ORD-4711", "/orders/shop-uk/none"):
             assert ("may only not be read yet" in (await client.get(path)).text) is not is_complete
+
+
+async def test_uncertain_request_is_not_hidden_by_a_later_one(browser: httpx.AsyncClient, index: PaymentIndex) -> None:
+    one = payment_status("57-9-5", 1, "ORD-5", status="authorised", fulfilment="hold", final=False)
+    index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-hu/57-9-5", encode(of_shop_hu(one)))], 1)
+    made = [capture("R1", "uncertain", "2026-11-29T10:00:00Z"), capture("R2", "refused", "2026-11-29T11:00:00Z")]
+    found = [record(topics.REQUESTS, 0, at, "shop-hu", encode(each)) for at, each in enumerate(made)]
+    index.apply(topics.REQUESTS, 0, found, 2)
+    shown = (await browser.get("/payments/shop-hu/57-9-5")).text
+    assert "a request to capture is uncertain, and nobody knows yet whether money moved" in shown
+
+
+def of_shop_hu(one: PaymentStatus) -> PaymentStatus:
+    return replace(one, merchant="shop-hu", provider="nevogate")
+
+
+def capture(request_id: str, state: Any, at: str) -> PaymentRequest:
+    return PaymentRequest(
+        event_id=request_id,
+        request_id=request_id,
+        merchant="shop-hu",
+        provider="nevogate",
+        action="capture",
+        state=state,
+        reason=None,
+        order_id="ORD-5",
+        payment_id="57-9-5",
+        amount=None,
+        status=None,
+        at=at,
+    )
