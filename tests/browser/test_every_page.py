@@ -23,6 +23,9 @@ from tests.long_form import LONG
 
 pytestmark = pytest.mark.kafka
 
+#: More than a page has links and fields before those of the navigation.
+MAX_TABS: Final = 60
+
 Way = tuple[Scheme, Screen, bool]
 
 SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
@@ -81,10 +84,12 @@ def test_keyboard_opens_each_page_of_the_navigation(browser: Browser, console: C
     with visiting(browser, console.address) as visit:
         page = visit.open("/")
         links = page.locator("nav a")
-        for number in range(links.count()):
+        for number in range(0, links.count(), 1 if LONG else 3):
             link = links.nth(number)
             target = link.get_attribute("href") or ""
-            while not link.evaluate("one => one === document.activeElement"):
+            for _ in range(MAX_TABS):
+                if link.evaluate("one => one === document.activeElement"):
+                    break
                 page.keyboard.press("Tab")
             with page.expect_navigation(url=f"**{target}"):
                 page.keyboard.press("Enter")
