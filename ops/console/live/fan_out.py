@@ -131,7 +131,17 @@ class EventFanOut:
         return len(self._watchers)
 
     def take(self, topic: str, records: Sequence[Record]) -> None:
-        """Hand on what records of a topic (its own name) say. Of many at once the newest: an index is made anew."""
+        """Hand on what records of a topic (its own name) say. Of many at once the newest, as when an index is made
+        anew; viewers are told of the gap, and payments that the others forget are forgotten."""
+        skipped = records[:-KEPT_EVENTS]
+        if skipped:
+            forgotten = [one for one in skipped if one.value is None]
+            with self._lock:
+                self._forget({_payment(one) for one in _all_events(topic, forgotten)})
+                self._last += 1
+                self._dropped = self._last
+                for watcher in self._watchers:
+                    watcher.tell_gap()
         self.publish(_events(topic, records))
 
     def prime(self, topic: str, records: Sequence[Record]) -> None:
@@ -215,8 +225,12 @@ class EventFanOut:
 
 
 def _events(topic: str, records: Sequence[Record]) -> list[LiveEvent]:
+    return _all_events(topic, records[-KEPT_EVENTS:])
+
+
+def _all_events(topic: str, records: Sequence[Record]) -> list[LiveEvent]:
     table = _TABLES[topic]
-    return [one for record in records[-KEPT_EVENTS:] if (one := live_event(table, record)) is not None]
+    return [one for record in records if (one := live_event(table, record)) is not None]
 
 
 def _without_forgotten(events: Sequence[LiveEvent]) -> tuple[list[LiveEvent], set[tuple[str, str]]]:

@@ -23,6 +23,7 @@ from paynotify.ops.console.live.fan_out import (
 )
 from paynotify.schemas import topics
 from paynotify.schemas.messages import encode
+from paynotify.schemas.records import Record
 from tests.fakes.console_topics import payment_status, record
 
 SOON = 0.01
@@ -197,3 +198,19 @@ async def test_thread_that_publishes_wakes_the_viewers_and_waits_for_none() -> N
     assert time.monotonic() - began < 5, "500 events for 50 viewers, of whom 49 read nothing"
     assert (await asyncio.wait_for(waiting, 5)).events
     assert {(await one.take(SOON)).left_out for one in stuck} == {500 - QUEUED_EVENTS}
+
+
+async def test_viewer_learns_of_the_gap_that_a_great_batch_leaves() -> None:
+    fan_out = EventFanOut()
+    fan_out.take(topics.LATEST, [latest(0, "kept")])
+    watcher, mark = fan_out.watch(EVERYTHING), fan_out.mark
+    assert not (await watcher.take(SOON)).has_gap
+    forgets = record(topics.LATEST, 0, 1, "shop-uk/kept", None)
+    fan_out.take(topics.LATEST, [forgets, *(latest(2 + at, f"p{at}") for at in range(KEPT_EVENTS))])
+    assert (await watcher.take(SOON)).has_gap
+    assert (await fan_out.watch(EVERYTHING, after=mark).take(SOON)).has_gap, "of one who was away, too"
+    assert "kept" not in {one.payment_id for one in fan_out.newest(EVERYTHING, 2 * KEPT_EVENTS)}
+
+
+def latest(offset: int, payment_id: str) -> Record:
+    return record(topics.LATEST, 0, offset, f"shop-uk/{payment_id}", encode(payment_status(payment_id, 1)))
