@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +20,8 @@ from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.money import Money, to_major
 from paynotify.schemas.times import rfc3339
 
+#: The topics are read twice per second, and a read that hangs is given up after 30 s.
+_OLD_SECONDS: Final = 60.0
 _FOLDER: Final = Path(__file__).resolve().parent / "templates"
 
 
@@ -47,6 +50,7 @@ class PageRenderer:
         shown = [one for one in self.navigation if identity is not None and (not one.role or identity.may(one.role))]
         text = self._templates.get_template(template).render(
             age=age,
+            is_old=time.time() - age.seen_at > _OLD_SECONDS,
             seen=rfc3339(datetime.fromtimestamp(age.seen_at, UTC)) if age.seen_at else "",
             identity=identity,
             navigation=shown,

@@ -199,3 +199,12 @@ def capture(request_id: str, state: Any, at: str) -> PaymentRequest:
         status=None,
         at=at,
     )
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(5, "is up to date as of"), (300, "The topics were not read since.")])
+async def test_index_that_nobody_reads_on_is_not_called_up_to_date(
+    seconds: int, told: str, index: PaymentIndex, tmp_path: Path
+) -> None:
+    age = IndexAge(0, time.time() - seconds, is_complete=True)
+    async with console_browser(tmp_path / "index.sqlite", tmp_path, age=age) as client:
+        assert told in (await client.get("/")).text
