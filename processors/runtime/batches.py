@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -70,6 +69,7 @@ async def _batches(
     stream: RecordStream, membership: Membership, max_records: int, wait_seconds: float
 ) -> AsyncIterator[Batch]:
     queue = stream.channel.queue
+    loop = asyncio.get_running_loop()  # its clock is simulated in simulations
     waiting = _Waiting()
     recent = _RecentRecords()
     while True:
@@ -82,7 +82,7 @@ async def _batches(
                 waiting.add(queue.get_nowait())
         except StopAsyncIteration:
             return
-        recent.add(len(waiting.records))
+        recent.add(len(waiting.records), loop.time())
         generation = membership.generation
         if generation == waiting.generation:
             yield _batch(waiting, max_records, membership)
@@ -98,10 +98,9 @@ class _RecentRecords:
     count: float = 0.0
     counted_at: float = 0.0
 
-    def add(self, records: int) -> None:
-        now = time.monotonic()
-        self.count = self.count * math.exp((self.counted_at - now) / _BUSY_SECONDS) + records
-        self.counted_at = now
+    def add(self, records: int, now_seconds: float) -> None:
+        self.count = self.count * math.exp((self.counted_at - now_seconds) / _BUSY_SECONDS) + records
+        self.counted_at = now_seconds
 
     @property
     def are_many(self) -> bool:
