@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -57,10 +58,17 @@ class Reading:
 
     def run(self, script: str, *options: str) -> Child:
         log = self.directory / f"{len(self._children)}-{script}.log"
-        command = [sys.executable, str(FOLDER / script), *options]
+        command = [sys.executable, "-X", "faulthandler", str(FOLDER / script), *options]
         child = Child(script, command, log, environment=self.database.variables)
         self._children.append(child)
         return child
+
+    def _abort(self) -> None:
+        """End consumers that do not do what they should: each writes into its log where it is."""
+        for child in self._children:
+            if child.running:
+                child.signal(signal.SIGABRT)
+                child.wait(DEADLINE_SECONDS)
 
     def end(self) -> None:
         for child in self._children:
@@ -80,17 +88,18 @@ class Reading:
     def wait_until_read(self, child: Child) -> None:
         """Wait until all that lies on the topic now is applied."""
         sent = self._sent()
-        done = wait_for(lambda: self._read() == sent or not child.running, within_seconds=DEADLINE_SECONDS)
-        assert done, f"{sent - self._read()} records are left: {child.end()}"
+        if not wait_for(lambda: self._read() == sent or not child.running, within_seconds=DEADLINE_SECONDS):
+            self._abort()
+            raise AssertionError(f"{sent - self._read()} records are left: {child.end()}")
         assert child.running, child.end()
 
     def wait_until_owned(self, *children: Child) -> None:
         """Wait until the consumers share all partitions."""
         owned = "SELECT count(*), count(DISTINCT owner) FROM consumer_offsets"
         wanted = [(PARTITIONS, len(children))]
-        assert wait_for(lambda: self.database.rows(owned) == wanted, within_seconds=DEADLINE_SECONDS), children[
-            -1
-        ].end()
+        if not wait_for(lambda: self.database.rows(owned) == wanted, within_seconds=DEADLINE_SECONDS):
+            self._abort()
+            raise AssertionError("\n".join(child.end() for child in children))
 
     def writing(self) -> str | None:
         """The id of a transaction that has written and is open; None without one."""
