@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from paynotify.sandbox.processes import Child, wait_for
 from paynotify.sandbox.system import Sandbox
@@ -21,26 +21,29 @@ ROOT: Final = Path(__file__).parents[1]
 
 
 class Console:
-    """The process, and what its pages say. As a context manager it ends with the test."""
+    """The process, and what its pages say. As a context manager it ends with the test, without an error unless the test
+    killed it.
+    """
 
     def __init__(self, sandbox: Sandbox, index: Path, config: Path | None = None) -> None:
         file = config or sandbox.config_path
         options = ["--listen", "127.0.0.1:0", "--index", str(index), "--config", str(file)]
         command = [sys.executable, "-m", "paynotify.ops.main", "console", *options]
         self.child = Child("console", command, index.with_suffix(".log"), directory=ROOT)
-        self._port = int(self.child.wait_for_event("listening", within_seconds=DEADLINE_SECONDS)["port"])
-        self.address = f"http://127.0.0.1:{self._port}"
+        self.port = int(self.child.wait_for_event("listening", within_seconds=DEADLINE_SECONDS)["port"])
+        self.address = f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Console:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.child.signal(signal.SIGTERM)
-        if not self.child.wait(DEADLINE_SECONDS):
-            self.child.kill()
+        was_killed = self.child.exit_code == -signal.SIGKILL
+        code = self.child.stop(DEADLINE_SECONDS)
+        if error is None and not was_killed:
+            assert code == 0, self.child.end()
 
     def page(self, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)
         try:
             connection.request("GET", path, headers={"host": host})
             answer = connection.getresponse()
@@ -54,7 +57,7 @@ class Console:
     @contextmanager
     def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
         """A page's server-sent events."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -66,7 +69,7 @@ class Console:
 
     def asked(self, path: str) -> tuple[int, Any]:
         """What the API answers to a program with `TOKEN`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)
         try:
             connection.request("GET", f"/api/v1{path}", headers={"authorization": f"Bearer {TOKEN}"})
             answer = connection.getresponse()

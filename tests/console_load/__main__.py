@@ -37,8 +37,7 @@ def main(arguments: list[str]) -> int:
         fill(sandbox, range(options.payments))
         records = records_of(options.payments)
         print(f"{options.payments:,} payments, {records:,} records", flush=True)
-        console = ServedConsole(sandbox, Path(folder) / "index.sqlite")
-        try:
+        with ServedConsole(sandbox, Path(folder) / "index.sqlite") as console:
             began = time.monotonic()
             console.until_complete(_BUILD_SECONDS)
             seconds, cpu_seconds = time.monotonic() - began, procfs.cpu_seconds(console.child.pid)
@@ -46,8 +45,6 @@ def main(arguments: list[str]) -> int:
             seen = asyncio.run(look(console.port, options.payments, options.viewers, options.seconds))
             rss_bytes = procfs.peak_rss_bytes(console.child.pid)
             size_bytes = sum(one.stat().st_size for one in Path(folder).glob("index.sqlite*"))
-        finally:
-            console.stop()
     _tell(records, seconds, cpu_seconds)
     _tell_pages(seen)
     print(f"RSS: {built_rss_bytes / 1e6:.0f} MB when built, {rss_bytes / 1e6:.0f} MB at most (of {_WANTED['rss']})")

@@ -1,21 +1,17 @@
-"""A console process over a sandbox's topics, as it is served."""
+"""A console process over a sandbox's topics, and how far its index is."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import signal
 import sqlite3
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.system import Sandbox
+from tests.console_process import TOKEN, Console
 
-TOKEN: Final = "token-of-the-load-tests-and-nothing-else"
 #: What the sandbox's configuration must have.
 CONFIGURATION: Final[Mapping[str, Any]] = {
     "console": {
@@ -30,29 +26,14 @@ CONFIGURATION: Final[Mapping[str, Any]] = {
         ]
     }
 }
-_ROOT: Final = Path(__file__).parents[2]
-_START_SECONDS: Final = 60.0
 
 
-class ServedConsole:
-    """Started when it is made. ``index`` is its file, which a later one goes on with."""
+class ServedConsole(Console):
+    """``index`` is its file, which a later one goes on with."""
 
     def __init__(self, sandbox: Sandbox, index: Path) -> None:
-        options = ["--listen", "127.0.0.1:0", "--index", str(index), "--config", str(sandbox.config_path)]
-        command = [sys.executable, "-m", "paynotify.ops.main", "console", *options]
+        super().__init__(sandbox, index)
         self.index = index
-        self.child = Child("console", command, index.with_suffix(".log"), directory=_ROOT)
-        self.port = int(self.child.wait_for_event("listening", within_seconds=_START_SECONDS)["port"])
-
-    def asked(self, path: str) -> tuple[int, Any]:
-        """What the API answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_START_SECONDS)
-        try:
-            connection.request("GET", f"/api/v1{path}", headers={"authorization": f"Bearer {TOKEN}"})
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read() or b"null")
-        finally:
-            connection.close()
 
     def until_complete(self, within_seconds: float) -> None:
         """Return when the index has read the topics to their ends: before, the API answers nothing."""
@@ -66,12 +47,3 @@ class ServedConsole:
                 return int(database.execute("SELECT coalesce(sum(next_offset), 0) FROM positions").fetchone()[0])
         except sqlite3.Error:  # it is not made yet
             return 0
-
-    def kill(self) -> None:
-        """As the kernel does it when memory is short."""
-        self.child.kill()
-
-    def stop(self) -> int:
-        """Its exit code."""
-        self.child.signal(signal.SIGTERM)
-        return self.child.stop()

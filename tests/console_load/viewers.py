@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 
 from tests.console_load.filling import MERCHANT, order_of, payment_of, status_of
-from tests.console_load.served import TOKEN
+from tests.console_process import TOKEN
 
 #: A person reads a page before loading the next one.
 READING_SECONDS: Final = 1.0

@@ -58,8 +58,7 @@ def check_records(console: Console, story: str, payment: str) -> None:
 
 
 def test_payment_appears_is_found_and_tells_its_story(sandbox: Sandbox, tmp_path: Path) -> None:
-    console = Console(sandbox, tmp_path / "index.sqlite")
-    try:
+    with Console(sandbox, tmp_path / "index.sqlite") as console:
         payment = sandbox.providers["nevogate"].pay(order_id="ORD-4711", amount=1250)
         found = console.until("/search?q=ORD-47", payment)
         assert f"<code>shop-hu/{payment}</code>" in found, "a search with one hit leads to its page"
@@ -70,29 +69,22 @@ def test_payment_appears_is_found_and_tells_its_story(sandbox: Sandbox, tmp_path
         assert console.page("/payments/shop-hu/none")[0] == 404
         assert console.page("/payments/nobody/none")[0] == 404
         assert console.page("/", host="attacker.example")[0] == 421
-        console.child.signal(signal.SIGKILL)
-        assert console.child.wait(DEADLINE_SECONDS)
-
-        with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite")) as database, database:
-            (ids,) = database.execute("SELECT count(DISTINCT id) FROM topic_ids").fetchone()
-            assert ids == len(TABLES), "the brokers' own ids tell a topic that was made anew"
-            # as after topics that were deleted and made anew
-            database.execute("UPDATE positions SET next_offset = 1000000")
-        later = sandbox.providers["nevogate"].pay(order_id="ORD-4712", amount=1250)
-        console = Console(sandbox, tmp_path / "index.sqlite")
+        console.child.kill()
+    with contextlib.closing(sqlite3.connect(tmp_path / "index.sqlite")) as database, database:
+        (ids,) = database.execute("SELECT count(DISTINCT id) FROM topic_ids").fetchone()
+        assert ids == len(TABLES), "the brokers' own ids tell a topic that was made anew"
+        # as after topics that were deleted and made anew
+        database.execute("UPDATE positions SET next_offset = 1000000")
+    later = sandbox.providers["nevogate"].pay(order_id="ORD-4712", amount=1250)
+    with Console(sandbox, tmp_path / "index.sqlite") as console:
         page = console.until("/search?q=ORD-471", later)
         assert payment in page
         assert "up to date" in console.until("/", "up to date")
-    finally:
-        console.child.signal(signal.SIGTERM)
-        assert console.child.wait(DEADLINE_SECONDS)
-    assert console.child.exit_code == 0
 
 
 def test_payment_comes_live_and_streams_end_with_the_console(sandbox: Sandbox, tmp_path: Path) -> None:
     before = sandbox.providers["nevogate"].pay(order_id="ORD-4713", amount=1250)
-    console = Console(sandbox, tmp_path / "index.sqlite")
-    try:
+    with Console(sandbox, tmp_path / "index.sqlite") as console:
         console.until("/search?q=ORD-4713", before)
         with console.stream("/live/events?kind=status") as rows, console.stream("/live/news") as news:
             payment = sandbox.providers["nevogate"].pay(order_id="ORD-4714", amount=1250)
@@ -104,21 +96,13 @@ def test_payment_comes_live_and_streams_end_with_the_console(sandbox: Sandbox, t
             # beyond that uvicorn would have cut them off
             assert time.monotonic() - began < STOP_SECONDS
             assert (rows.read()[-2:], rows.read()) == (b"\n\n", b"")
-    finally:
-        console.child.signal(signal.SIGTERM)
-    assert console.child.exit_code == 0
-    console = Console(sandbox, tmp_path / "index.sqlite")
-    try:
+    with Console(sandbox, tmp_path / "index.sqlite") as console:
         # nothing comes: these are read back from the topics
         assert payment in console.until("/live?kind=status", before)
-    finally:
-        console.child.signal(signal.SIGTERM)
-        assert console.child.wait(DEADLINE_SECONDS)
 
 
 def test_program_learns_that_an_order_is_paid_and_waits_for_events(sandbox: Sandbox, tmp_path: Path) -> None:
-    console = Console(sandbox, tmp_path / "index.sqlite")
-    try:
+    with Console(sandbox, tmp_path / "index.sqlite") as console:
         console.until("/", "up to date")
         payment = sandbox.providers["nevogate"].pay(order_id="ORD-4715", amount=1250)
         # it comes through all stages while the call waits
@@ -141,9 +125,6 @@ def test_program_learns_that_an_order_is_paid_and_waits_for_events(sandbox: Sand
             assert waiting.result(DEADLINE_SECONDS) == (204, None)
             assert console.child.wait(DEADLINE_SECONDS)
             assert time.monotonic() - began < STOP_SECONDS
-    finally:
-        console.child.signal(signal.SIGTERM)
-    assert console.child.exit_code == 0
 
 
 def commit(client: KafkaAdminClient, group: str, topic: str, done: Mapping[int, int]) -> None:
@@ -214,8 +195,7 @@ def examine(console: Console) -> None:
 
 def test_reconciliation_and_the_doctors_findings_appear(sandbox: Sandbox, tmp_path: Path) -> None:
     """The command keeps its report on the topic, and the console shows it; the doctor runs in the console."""
-    console = Console(sandbox, tmp_path / "index.sqlite")
-    try:
+    with Console(sandbox, tmp_path / "index.sqlite") as console:
         payment = sandbox.providers["nevogate"].pay(order_id="ORD-5000", amount=1250, currency="EUR")
         console.until(f"/payments/shop-hu/{payment}", "The goods may leave")
         export = tmp_path / "export.csv"
@@ -241,7 +221,3 @@ def test_reconciliation_and_the_doctors_findings_appear(sandbox: Sandbox, tmp_pa
         assert "nevogate for shop-hu" in page
         assert "the run was ended" not in page
         assert "Apache Kafka" in console.page("/versions")[1]
-    finally:
-        console.child.signal(signal.SIGTERM)
-        assert console.child.wait(DEADLINE_SECONDS)
-    assert console.child.exit_code == 0

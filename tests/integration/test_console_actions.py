@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
-import signal
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,27 +12,23 @@ from urllib.parse import urlencode
 
 import pytest
 
-from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import topics
 from paynotify.schemas.messages import OperatorAction, decode
 from tests import topics_reader
+from tests.console_process import DEADLINE_SECONDS, Console
 
 pytestmark = pytest.mark.kafka
 
-DEADLINE_SECONDS: Final = 40.0
-ROOT: Final = Path(__file__).parents[2]
 SHOP: Final = "shop-uk"
 
 
-class SignedIn:
+class SignedIn(Console):
     """A console, and a browser in which somebody is signed in. Scripts are off."""
 
     def __init__(self, sandbox: Sandbox, index: Path) -> None:
-        options = ["--listen", "127.0.0.1:0", "--index", str(index), "--config", str(sandbox.config_path)]
-        command = [sys.executable, "-m", "paynotify.ops.main", "console", *options]
-        self.child = Child("console", command, index.with_suffix(".log"), directory=ROOT)
-        self._port = int(self.child.wait_for_event("listening", within_seconds=DEADLINE_SECONDS)["port"])
+        super().__init__(sandbox, index)
         self._cookie = ""
 
     def get(self, path: str, user: str = "anna") -> str:
@@ -63,9 +57,9 @@ class SignedIn:
         headers = {"x-forwarded-user": user, "cookie": self._cookie}
         body = None
         if form is not None:
-            headers |= {"origin": f"http://127.0.0.1:{self._port}", "content-type": "application/x-www-form-urlencoded"}
+            headers |= {"origin": self.address, "content-type": "application/x-www-form-urlencoded"}
             body = urlencode(form)
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             if cookie := answer.getheader("set-cookie"):
@@ -100,12 +94,8 @@ def sandbox(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sa
 
 @pytest.fixture
 def console(sandbox: Sandbox, tmp_path: Path) -> Iterator[SignedIn]:
-    one = SignedIn(sandbox, tmp_path / "index.sqlite")
-    yield one
-    if one.child.running:
-        one.child.signal(signal.SIGTERM)
-        assert one.child.wait(DEADLINE_SECONDS)
-        assert one.child.exit_code == 0
+    with SignedIn(sandbox, tmp_path / "index.sqlite") as one:
+        yield one
 
 
 def _actions(sandbox: Sandbox) -> list[OperatorAction]:
@@ -212,14 +202,12 @@ def test_killed_replay_is_told_and_repeated_without_doubling_anything(
     place, page = console.dry_run("/actions/replay", **fields, per_second="3")
     assert console.send(page, f"{place}/confirm", why="case 4712")[0] == 303
     assert wait_for(lambda: len(_replayed(sandbox)) >= before + 2, within_seconds=DEADLINE_SECONDS, every=0.05)
-    console.child.signal(signal.SIGKILL)
-    assert console.child.wait(DEADLINE_SECONDS)
+    console.child.kill()
     killed_at = len(_replayed(sandbox))
     assert before + 2 <= killed_at < before + len(keys)
     assert not _captured(sandbox, keys)
 
-    again = SignedIn(sandbox, tmp_path / "again.sqlite")
-    try:
+    with SignedIn(sandbox, tmp_path / "again.sqlite") as again:
         assert wait_for(
             lambda: re.search(r"did not end</a></th><td class=\"number\">1<", again.get("/")),
             within_seconds=DEADLINE_SECONDS,
@@ -229,9 +217,6 @@ def test_killed_replay_is_told_and_repeated_without_doubling_anything(
         assert f"{killed_at} left out: replayed before" in page
         assert again.send(page, f"{place}/confirm", why="case 4712, once more")[0] == 303
         assert "Done." in again.ended(place)
-    finally:
-        again.child.signal(signal.SIGTERM)
-        assert again.child.wait(DEADLINE_SECONDS)
     assert wait_for(lambda: _captured(sandbox, keys), within_seconds=DEADLINE_SECONDS, every=0.2)
     replayed = _replayed(sandbox)
     assert len(set(replayed)) == len(replayed), "a record was sent twice"

@@ -39,7 +39,7 @@ def sandbox(kafka: str) -> Iterator[Sandbox]:
 
 def looked_at(console: ServedConsole, kill: bool = False) -> Seen:
     """What the viewers see. ``kill``: the process is killed while they look."""
-    killer = threading.Timer(LOOK_SECONDS / 2, console.kill) if kill else None
+    killer = threading.Timer(LOOK_SECONDS / 2, console.child.kill) if kill else None
     if killer is not None:
         killer.start()
     seen = asyncio.run(look(console.port, PAYMENTS, VIEWERS, LOOK_SECONDS))
@@ -55,7 +55,7 @@ def test_pages_are_right_under_load_and_after_kills(sandbox: Sandbox, tmp_path: 
     try:
         # while it reads: the file is made before the first page of records is in it
         assert wait_for(lambda: console.read_records() > 0, within_seconds=DEADLINE_SECONDS)
-        console.kill()
+        console.child.kill()
         first_read = console.read_records()
         assert 0 < first_read <= records
 
@@ -75,7 +75,7 @@ def test_pages_are_right_under_load_and_after_kills(sandbox: Sandbox, tmp_path: 
         status, newest = console.asked(path)
         assert (status, newest["event"]["sequence"]) == (200, 3)
     finally:
-        assert console.stop() == 0
+        assert console.child.stop() == 0
     with contextlib.closing(sqlite3.connect(index)) as database:
         assert database.execute("SELECT count(*), sum(sequence) FROM payments").fetchone() == (
             PAYMENTS,
