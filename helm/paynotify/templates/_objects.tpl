@@ -61,3 +61,36 @@ spec:
     matchLabels:
       {{- include "paynotify.selector" . | nindent 6 }}
 {{- end -}}
+
+{{/* The way in through an Ingress; given also settings, and the path that it leads to. */}}
+{{- define "paynotify.httpIngress" -}}
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "paynotify.labels" . | nindent 4 }}
+  {{- with .settings.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with .settings.className }}
+  ingressClassName: {{ . | quote }}
+  {{- end }}
+  {{- if .settings.tlsSecret }}
+  tls:
+    - secretName: {{ .settings.tlsSecret | quote }}
+      hosts:
+        {{- toYaml .settings.hosts | nindent 8 }}
+  {{- end }}
+  rules:
+    {{- range .settings.hosts }}
+    - host: {{ . | quote }}
+      http:
+        paths:
+          - path: {{ $.path }}
+            pathType: Prefix
+            backend: {service: {name: {{ $.name }}, port: {name: http}}}
+    {{- end }}
+{{- end -}}
