@@ -143,3 +143,8 @@ def workloads(found: list[Thing]) -> list[Thing]:
 def pod_of(workload: Thing) -> Thing:
     pod: Thing = workload["spec"]["template"]
     return pod
+
+
+def secrets_of(workload: Thing) -> set[str]:
+    """The Secrets that its pods mount."""
+    return {volume["secret"]["secretName"] for volume in pod_of(workload)["spec"]["volumes"] if "secret" in volume}

@@ -11,7 +11,7 @@ from paynotify.schemas.configuration.kafka import OAuthSettings
 from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.configuration.secrets import SecretRef
 from tests.helm.changes import Change, drop, put
-from tests.helm.rendering import Thing, of_kind, pod_of, refusals, workloads
+from tests.helm.rendering import Thing, of_kind, pod_of, refusals, secrets_of, workloads
 from tests.helm.test_unusual_values import rendered
 
 ENDPOINT: Final = "https://login.shop.example:8443/token"
@@ -49,8 +49,7 @@ def test_token_endpoint_gets_the_credentials_of_each_process(tmp_path: Path) -> 
         assert oauth.ca_file == "/run/secrets/paynotify/login-ca/ca.crt"
         assert (oauth.token_endpoint, oauth.scope) == (ENDPOINT, "kafka")
     for one in workloads(found):
-        secrets = [volume["secret"]["secretName"] for volume in pod_of(one)["spec"]["volumes"] if "secret" in volume]
-        assert any(name.startswith("login-ca") for name in secrets)
+        assert any(name.startswith("login-ca") for name in secrets_of(one))
     policies = [one for one in of_kind(found, "NetworkPolicy") if "Egress" in one["spec"]["policyTypes"]]
     assert [one for one in policies if egress_ports(one) and 8443 not in egress_ports(one)] == []
 

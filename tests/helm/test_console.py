@@ -14,7 +14,7 @@ from paynotify.ops.console.answer_headers import PROBE_PATHS
 from paynotify.ops.rights import Grant
 from paynotify.schemas.configuration.load import parse
 from tests.helm.changes import Change, drop, put
-from tests.helm.rendering import Thing, of_kind, refusals, things
+from tests.helm.rendering import Thing, of_kind, refusals, secrets_of, things, workloads
 from tests.helm.test_chart_objects import quantity
 from tests.helm.test_unusual_values import rendered
 
@@ -74,9 +74,8 @@ def test_nothing_of_it_is_rendered_by_default() -> None:
 
 def test_one_pod_has_the_secrets_of_its_users_and_no_merchants(scram: list[Thing]) -> None:
     own = {"console-users", "console-own-tls", "paynotify-console"}
-    for workload in of_kind(scram, "Deployment", "StatefulSet", "Job"):
-        volumes = workload["spec"]["template"]["spec"]["volumes"]
-        mounted = {one["secret"]["secretName"] for one in volumes if "secret" in one}
+    for workload in workloads(scram):
+        mounted = secrets_of(workload)
         if workload["metadata"]["name"].endswith("-console"):
             assert mounted == {*own, "kafka-ca"}
         else:

@@ -10,7 +10,7 @@ import yaml
 
 from paynotify.schemas.configuration.load import parse
 from tests.helm.changes import Change, drop, put
-from tests.helm.rendering import Thing, of_kind, refusals, things
+from tests.helm.rendering import Thing, of_kind, refusals, secrets_of, things, workloads
 from tests.helm.test_unusual_values import rendered
 
 SUBSCRIPTIONS: Final = [
@@ -65,9 +65,8 @@ def test_nothing_of_it_is_rendered_by_default() -> None:
 def test_pods_and_the_doctor_alone_have_the_secrets_of_the_subscribers(scram: list[Thing]) -> None:
     subscribers = {"erp-webhook", "wms-webhook", "subscribers-ca"}
     own = {*subscribers, "paynotify-deliver"}
-    for workload in of_kind(scram, "Deployment", "StatefulSet", "Job"):
-        volumes = workload["spec"]["template"]["spec"]["volumes"]
-        mounted = {one["secret"]["secretName"] for one in volumes if "secret" in one}
+    for workload in workloads(scram):
+        mounted = secrets_of(workload)
         if workload["metadata"]["name"].endswith("-deliver"):
             assert mounted == {*own, "kafka-ca"}
         elif workload["metadata"]["name"].endswith("-doctor"):
@@ -119,9 +118,7 @@ def test_doctor_and_the_pod_for_it_have_the_ways_and_secrets_of_deliver(componen
     (workload,) = [
         one for one in of_kind(strimzi, "Deployment", "Job") if one["metadata"]["name"].endswith(f"-{component}")
     ]
-    volumes = workload["spec"]["template"]["spec"]["volumes"]
-    mounted = {one["secret"]["secretName"] for one in volumes if "secret" in one}
-    assert {"erp-webhook", "wms-webhook", "proxy"} <= mounted
+    assert {"erp-webhook", "wms-webhook", "proxy"} <= secrets_of(workload)
 
 
 @pytest.mark.parametrize("mistake", ["configuration.deliver", "kafkaAccess.deliver"])

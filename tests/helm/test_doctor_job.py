@@ -8,7 +8,7 @@ import pytest
 
 from paynotify.ops.main import SUBCOMMANDS, build_parsers
 from tests.helm.changes import put
-from tests.helm.rendering import WAYS, Thing, hosts_reached, named, of_kind, pod_of, things
+from tests.helm.rendering import WAYS, Thing, hosts_reached, named, of_kind, pod_of, secrets_of, things
 from tests.helm.test_chart_objects import selects
 from tests.helm.test_unusual_values import rendered
 
@@ -16,10 +16,6 @@ from tests.helm.test_unusual_values import rendered
 def job_of(way: str) -> Thing:
     (job,) = (one for one in of_kind(things(way), "Job") if one["metadata"]["name"].endswith("-doctor"))
     return job
-
-
-def secrets_of(workload: Thing) -> set[str]:
-    return {volume["secret"]["secretName"] for volume in pod_of(workload)["spec"]["volumes"] if "secret" in volume}
 
 
 @pytest.mark.parametrize("way", WAYS)

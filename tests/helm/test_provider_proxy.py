@@ -9,7 +9,7 @@ import yaml
 
 from paynotify.schemas.configuration.load import parse
 from tests.helm.changes import put
-from tests.helm.rendering import Thing, hosts_reached, of_kind, pod_of, workloads
+from tests.helm.rendering import Thing, hosts_reached, of_kind, secrets_of, workloads
 from tests.helm.test_unusual_values import rendered
 
 PROXY: Final[dict[str, Any]] = {
@@ -64,9 +64,8 @@ def test_cilium_opens_the_hosts_without_proxy_only(tmp_path: Path) -> None:
 def test_workers_alone_know_the_password_and_the_authorities(tmp_path: Path) -> None:
     found = with_proxy(tmp_path)
     for one in workloads(found):
-        mounted = {volume["secret"]["secretName"] for volume in pod_of(one)["spec"]["volumes"] if "secret" in volume}
         is_worker = one["kind"] == "StatefulSet" or one["metadata"]["name"].endswith("-doctor")
-        assert {"way-out", "company-ca"} & mounted == ({"way-out", "company-ca"} if is_worker else set())
+        assert {"way-out", "company-ca"} & secrets_of(one) == ({"way-out", "company-ca"} if is_worker else set())
     (file,) = (one for one in of_kind(found, "ConfigMap") if one["metadata"]["name"].endswith("-worker"))
     worker = parse(file["data"]["paynotify.yaml"], "paynotify.yaml").worker
     assert worker.provider_proxy is not None
