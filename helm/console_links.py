@@ -21,6 +21,7 @@ REJECTED: Final = "/rejected?provider={provider}&{window}"
 SILENT: Final = "/silent?provider={provider}"
 UNCERTAIN: Final = "/requests?state=uncertain"
 UNKNOWN: Final = "/payments?provider={provider}&status=unknown&fulfilment=hold"
+MONEY_TAKEN_BACK: Final = "/cases?provider={provider}&kind=money_taken_back&{window}"
 MONEY_RETURNED: Final = "/cases?provider={provider}&kind=money_returned&{window}"
 OVER_REFUNDED: Final = "/cases?provider={provider}&kind=over_refunded&{window}"
 UNSETTLED: Final = "/payments?provider={provider}&status=authorised"
@@ -39,7 +40,7 @@ OF_ALERTS: Final[Mapping[str, str]] = {
     "PaynotifyCircuitOpen": FLOW,
     "PaynotifyDeadLetters": f"{DEAD}&reason={{reason}}",
     "PaynotifyUnexpectedErrors": "/dead?reason=internal_error&{window}",
-    "PaynotifyRefusedTransitions": "/cases?provider={provider}&kind=money_taken_back&{window}",
+    "PaynotifyRefusedTransitions": MONEY_TAKEN_BACK,
     "PaynotifyAmountsContradictory": "/payments?provider={provider}&fulfilment=hold&{window}",
     "PaynotifyMoneyReturned": MONEY_RETURNED,
     "PaynotifyOverRefunded": OVER_REFUNDED,
@@ -55,10 +56,9 @@ _ALERT_WINDOW: Final = "since=24h"
 _PANEL_WINDOW: Final = "since=${__from:date:iso}&until=${__to:date:iso}"
 
 
-def of_alert(name: str) -> str | None:
-    """The link as an annotation of Prometheus has it, after the console's URL; None if no page answers the alert."""
-    link = OF_ALERTS.get(name)
-    return _filled(link, _ALERT_WINDOW, lambda label: f"{{{{ $labels.{label} }}}}") if link is not None else None
+def of_alert(name: str) -> str:
+    """The link of one of `OF_ALERTS` as an annotation of Prometheus has it, after the console's URL."""
+    return _filled(OF_ALERTS[name], _ALERT_WINDOW, lambda label: f"{{{{ $labels.{label} }}}}")
 
 
 def of_panel(link: str) -> str:
@@ -67,7 +67,7 @@ def of_panel(link: str) -> str:
 
 
 def of_runbook(name: str) -> str | None:
-    """The link as the alert's page of the runbook has it, with what to fill in in capitals."""
+    """The link as the alert's page of the runbook has it, with what to fill in in capitals; None without a link."""
     link = OF_ALERTS.get(name)
     return _filled(link, _ALERT_WINDOW, str.upper) if link is not None else None
 

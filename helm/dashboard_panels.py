@@ -167,7 +167,7 @@ OVERVIEW: Final = (
         "Refused transitions",
         f"sum by (provider, previous, refused) {increase('paynotify_refused_transitions_total')}",
         "{{provider}} {{previous}} to {{refused}}",
-        console="/cases?provider={provider}&kind=money_taken_back&{window}",
+        console=console_links.MONEY_TAKEN_BACK,
     ),
     Panel(
         "Time until certificates and tokens expire",
