@@ -12,6 +12,7 @@ from typing import Final
 
 import aiohttp
 
+from paynotify.sandbox.observer import quantile
 from tests.console_load.filling import MERCHANT, order_of, payment_of, status_of
 from tests.console_process import TOKEN
 
@@ -42,8 +43,7 @@ class Seen:
 
     def quantile(self, kind: str, share: float) -> float:
         """The time that this share of the pages took at most, in seconds."""
-        found = sorted(self.seconds[kind])
-        return found[min(len(found) - 1, int(len(found) * share))]
+        return quantile(sorted(self.seconds[kind]), share)
 
 
 def _search(number: int) -> View:
