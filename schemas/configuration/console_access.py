@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -11,7 +11,8 @@ from paynotify.schemas.configuration.secrets import SecretRef
 from paynotify.schemas.configuration.sections import Network, Section
 
 #: It stands in logs and in the operators' log.
-UserName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")]
+USER_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z"
+UserName: TypeAlias = Annotated[str, Meta(pattern=USER_NAME)]
 #: Commas separate groups in a proxy's header.
 GroupOfUsers: TypeAlias = Annotated[
     str, Meta(pattern=r"^[^\x00-\x20,\x7f]([^\x00-\x1f,\x7f]{0,198}[^\x00-\x20,\x7f])?\Z")

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from paynotify.ops.console.access.identity import EVERY_MERCHANT, Identity, IdentityKind, Role
-from paynotify.schemas.configuration.console_access import RoleGrant
+from paynotify.schemas.configuration.console_access import USER_NAME, RoleGrant
 
-#: As the configuration writes it, since a name becomes a part of the logs.
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
+_NAME: Final = re.compile(USER_NAME)
 
 
 class GrantedRoles:

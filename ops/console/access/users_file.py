@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from paynotify.ops.console.access.password_hash import PasswordHash, parse_hash
+from paynotify.schemas.configuration.console_access import USER_NAME
 from paynotify.schemas.configuration.secrets import Secret
 from paynotify.schemas.errors import ConfigurationError
 from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.console")
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
+_NAME: Final = re.compile(USER_NAME)
 _MAX_USERS: Final = 1000
 
 
