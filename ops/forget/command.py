@@ -14,12 +14,13 @@ from kafka.errors import KafkaError
 from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
 from paynotify.ops.common.committed import committed_offsets, stage_groups
 from paynotify.ops.common.merchants import find_merchant
+from paynotify.ops.common.newest import newest_event
 from paynotify.ops.common.operator import add_operator_options, operator_of
 from paynotify.ops.common.terminal import print_table
 from paynotify.ops.common.times import TIME_FORMS, parse_time_option
 from paynotify.ops.common.topic_reader import TopicPartition, TopicReader
 from paynotify.ops.forget.copies import PartitionErasure, RawCopy, erasures, raw_copies
-from paynotify.ops.forget.latest import newest_event, request_tombstone
+from paynotify.ops.forget.latest import request_tombstone
 from paynotify.ops.trace.search import PaymentSearch
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.load import load
@@ -123,7 +124,7 @@ def _found(
         found = PaymentSearch(reader, configuration, provider, merchant.id, payment, since_seconds).run()
         copies = raw_copies((*found.notifications, *found.rejected, *found.responses, *found.dead), raw, kept)
         held = reader.ranges(sorted({one.partition for one in copies}))
-        newest = newest_event(reader, kafka, merchant.id, payment)
+        newest = newest_event(reader, kafka, f"{merchant.id}/{payment}".encode())
     return copies, erasures(copies, held, committed), newest
 
 

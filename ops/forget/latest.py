@@ -5,37 +5,15 @@ A tombstone of this command's own could come after an event that resolve publish
 
 from __future__ import annotations
 
-from paynotify.ops.common.newest import newest_record
 from paynotify.ops.common.record_sender import RecordSender
-from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.schemas import messages, topics
 from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
-from paynotify.schemas.errors import ConfigurationError, UnreadableError
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import ForgetRequested, PaymentStatus
 from paynotify.schemas.records import Output
 from paynotify.schemas.times import rfc3339
 from paynotify.schemas.traceparent import new_traceparent
-
-
-def newest_event(reader: TopicReader, kafka: KafkaSettings, merchant: str, payment: str) -> PaymentStatus | None:
-    """The payment's event on ``payments.latest``; None where there is none (any more).
-
-    Raises:
-        ConfigurationError: a later release has written it in a form that this one cannot read.
-        ClusterUnavailableError: the topic cannot be read.
-    """
-    record = newest_record(reader, kafka.topic(topics.LATEST), f"{merchant}/{payment}".encode())
-    if record is None or record.value is None:
-        return None
-    try:
-        return messages.decode(record.value, PaymentStatus)
-    except UnreadableError:
-        raise ConfigurationError(
-            "The payment's newest event cannot be read. It may have been written by a later release: use the release "
-            "that the workers run."
-        ) from None
 
 
 def request_tombstone(kafka: KafkaSettings, newest: PaymentStatus) -> None:

@@ -9,7 +9,7 @@ from typing import Final, Literal, cast
 
 from paynotify.ops.common.action_log import ActionLog, intention, recorded_values
 from paynotify.ops.common.amounts import parse_amount
-from paynotify.ops.common.newest import newest_record
+from paynotify.ops.common.newest import newest_event
 from paynotify.ops.console.access.identity import Identity, Role
 from paynotify.ops.console.actions.action_run import ActionRun
 from paynotify.ops.console.actions.console_action import ActionContext, require, stake
@@ -20,8 +20,8 @@ from paynotify.ops.requests.publishing import follow, publish
 from paynotify.ops.requests.summary import describe, expected_refusals
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
-from paynotify.schemas.messages import Action, PaymentRequest, PaymentStatus, RequestedPayment, decode
+from paynotify.schemas.errors import ClusterUnavailableError
+from paynotify.schemas.messages import Action, PaymentRequest, PaymentStatus, RequestedPayment
 from paynotify.schemas.money import to_major
 from paynotify.service.tail import Tail
 
@@ -151,16 +151,10 @@ class RequestAction:
                 run.result |= _outcome(follow(tail, request, _FOLLOW_SECONDS))
 
     def _newest(self, request: RequestedPayment) -> PaymentStatus | None:
-        """The newest event of the payment that the request names; None if there is none, or it can't be read."""
+        """The newest event of the payment that the request names; None if there is none."""
         key = f"{request.merchant}/{request.payment_id or request.reference_payment_id}".encode()
         with self._context.open_reader() as reader:
-            found = newest_record(reader, self._context.configuration.kafka.topic(topics.LATEST), key)
-        try:
-            return decode(found.value, PaymentStatus) if found is not None and found.value is not None else None
-        except UnreadableError:
-            raise ConfigurationError(
-                "The payment's newest event cannot be read. Use the release that the workers run."
-            ) from None
+            return newest_event(reader, self._context.configuration.kafka, key)
 
 
 def _for_payment(form: FormValues, configuration: Configuration, action: Action) -> RequestedPayment:

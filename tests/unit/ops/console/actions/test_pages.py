@@ -108,7 +108,7 @@ async def clerk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterato
         monkeypatch.setattr(correcting, "RecordSender", sent)
         monkeypatch.setattr(requesting, "RecordSender", sent)
         monkeypatch.setattr(requests, "Tail", readers)
-        monkeypatch.setattr(requests, "newest_record", lambda *_: None)
+        monkeypatch.setattr(requests, "newest_event", lambda *_: None)
         monkeypatch.setattr(requests, "_FOLLOW_SECONDS", 0.0)
         monkeypatch.setattr(correct, "current_payment", lambda *_: one.payment)
         yield one
