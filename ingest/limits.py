@@ -59,7 +59,7 @@ class AddressLimits:
 
     def take(self, address: str, now_seconds: float) -> bool:
         """Take one token of the address; false if there is none."""
-        caller = _caller(address)
+        caller = caller_of(address)
         bucket = self._buckets.get(caller)
         if bucket is None:
             bucket = self._buckets[caller] = TokenBucket(self._rate_per_second, self._burst)
@@ -70,12 +70,13 @@ class AddressLimits:
 
     def charge(self, address: str, tokens: int) -> None:
         """Take so many more of an address whose call was let in already."""
-        bucket = self._buckets.get(_caller(address))
+        bucket = self._buckets.get(caller_of(address))
         if bucket is not None:
             bucket.charge(tokens)
 
 
-def _caller(address: str) -> str:
+def caller_of(address: str) -> str:
+    """Who a limit counts: the address, or for IPv6 its network."""
     if ":" not in address:
         return address
     one = parsed_address(address)
