@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from paynotify.ops.console.payments.order_answer import OrderAnswer, Verdict, newest_events, order_answer
@@ -32,17 +32,16 @@ _MAX_ROWS: Final = 50
 _RANKS: Final[Mapping[Fulfilment, int]] = {"release": 2, "hold": 1, "stop": 0}
 
 IndexRows = Mapping[str, Sequence[Mapping[str, Any]]]
+#: The sentence about an order's goods, from the payment that decides about them; None if none does.
+GoodsSentence = Callable[[PaymentStatus | None], str]
 
 
-def order_report(merchant: str, order_id: str, rows: IndexRows, goods: str, as_of: str) -> OrderReport | None:
-    """The report from what the index has of the order, by table; None if it has nothing.
-
-    ``goods`` is the sentence about the goods of `deciding`.
-    """
+def order_report(merchant: str, order_id: str, rows: IndexRows, goods: GoodsSentence, as_of: str) -> OrderReport | None:
+    """The report from what the index has of the order, by table; None if it has nothing."""
     if not any(rows.values()):
         return None
     events = newest_events(rows.get("payments", ()))
-    decides = deciding(events)
+    decides = _deciding(events)
     expected = next((_expectation(row) for row in rows.get("expected", ())), None)
     requests = tuple(_request(row) for row in rows.get("requests", ()))
     answer = order_answer(expected.amount if expected is not None else None, events)
@@ -53,7 +52,7 @@ def order_report(merchant: str, order_id: str, rows: IndexRows, goods: str, as_o
         paid=paid,
         sentence=answer.sentence,
         fulfilment=decides.fulfilment if decides is not None else "hold",
-        goods=goods,
+        goods=goods(decides),
         expected=expected,
         due=answer.due,
         kept=answer.kept,
@@ -65,7 +64,7 @@ def order_report(merchant: str, order_id: str, rows: IndexRows, goods: str, as_o
     )
 
 
-def deciding(events: Iterable[PaymentStatus]) -> PaymentStatus | None:
+def _deciding(events: Iterable[PaymentStatus]) -> PaymentStatus | None:
     """The payment that decides about the order's goods: one that releases them, or else the newest that may yet."""
     own = [one for one in events if one.order_role != "repeat"]  # a later payment of a subscription has its own goods
     return max(own, key=lambda one: _RANKS[one.fulfilment], default=None)

@@ -12,12 +12,11 @@ from starlette.responses import Response
 
 from paynotify.ops.console.api.answering import ApiProblemError, answered, as_of
 from paynotify.ops.console.api.event_waiters import EventWaiters, TooManyWaitingError
-from paynotify.ops.console.api.order_report import deciding, order_report
+from paynotify.ops.console.api.order_report import order_report
 from paynotify.ops.console.api.tokens import ApiCaller
 from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.payments.explanation import Explanation, explained
 from paynotify.ops.console.payments.facts import payment_facts
-from paynotify.ops.console.payments.order_answer import newest_events
 from paynotify.ops.console.payments.payment_rows import PaymentRows, announced_payment, of_unreported_order
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.schemas.api.answers import OrderReport, PaymentAnswer
@@ -91,13 +90,14 @@ class PaymentCalls:
 
     def _report(self, merchant: Merchant, order_id: str, seen_at: str) -> OrderReport | None:
         rows = self._queries.order(merchant.id, order_id)
-        decides = deciding(newest_events(rows["payments"]))
-        if decides is not None:
-            why = self._explained(merchant, decides.payment_id)
-        else:
+
+        def goods(decides: PaymentStatus | None) -> str:
+            if decides is not None:
+                return self._explained(merchant, decides.payment_id).sentence
             named = self._rows(merchant, announced_payment(rows))
-            why = self._sentence(merchant, of_unreported_order(named, rows))
-        return order_report(merchant.id, order_id, rows, why.sentence, seen_at)
+            return self._sentence(merchant, of_unreported_order(named, rows)).sentence
+
+        return order_report(merchant.id, order_id, rows, goods, seen_at)
 
     def _explained(self, merchant: Merchant, payment_id: str) -> Explanation:
         return self._sentence(merchant, self._rows(merchant, payment_id))

@@ -25,6 +25,10 @@ def payment(number: int = 1, status: str = "captured", amount: int = 1050, **mor
     )
 
 
+def goods(decides: PaymentStatus | None) -> str:
+    return "The goods wait."
+
+
 def answer(*payments: PaymentStatus, expected: int | None = 1050, request: str | None = None) -> OrderReport:
     rows: dict[str, list[dict[str, Any]]] = {"payments": [{"event": encode(one)} for one in payments]}
     if expected is not None:
@@ -33,7 +37,7 @@ def answer(*payments: PaymentStatus, expected: int | None = 1050, request: str |
         ]
     if request is not None:
         rows["requests"] = [{"request_id": "R1", "action": "charge", "state": request, "reason": None}]
-    found = order_report("shop-uk", "ORD-1", rows, "The goods wait.", AT)
+    found = order_report("shop-uk", "ORD-1", rows, goods, AT)
     assert found is not None
     return found
 
@@ -117,11 +121,11 @@ def test_registered_order_without_a_payment_waits() -> None:
 
 
 def test_order_of_which_nothing_is_known_has_no_answer() -> None:
-    assert order_report("shop-uk", "ORD-1", {"payments": [], "expected": []}, "", AT) is None
+    assert order_report("shop-uk", "ORD-1", {"payments": [], "expected": []}, goods, AT) is None
 
 
 def test_event_of_a_later_release_is_left_out() -> None:
     rows = {"payments": [{"event": b"{}"}, {"event": encode(payment())}]}
-    found = order_report("shop-uk", "ORD-1", rows, "The goods wait.", AT)
+    found = order_report("shop-uk", "ORD-1", rows, goods, AT)
     assert found is not None
     assert len(found.payments) == 1
