@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from paynotify.ops.console.access.basic_access import BasicAccess
@@ -14,7 +14,7 @@ from paynotify.ops.console.access.site import ConsoleSite
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.configuration.console import ConsoleSettings
-from paynotify.schemas.configuration.secrets import Secret
+from paynotify.schemas.configuration.secrets import Secret, SecretRef
 from paynotify.schemas.errors import ConfigurationError
 
 _LEAST_KEY_CHARACTERS: Final = 32
@@ -37,16 +37,16 @@ def access_method(settings: ConsoleSettings, renderer: PageRenderer, *, is_loopb
     """
     access = settings.access
     origins = OwnOrigins(settings.public_urls)
-    is_secure = _browsers_use_tls(settings, is_loopback)
+    site = ConsoleSite(origins=origins, is_secure=_browsers_use_tls(settings, is_loopback))
     roles = GrantedRoles(access.grants)
     if access.oidc is not None:
         from paynotify.ops.console.access.oidc_access import OidcAccess  # Authlib takes a moment to import
 
         by_issuer = OidcAccess(access.oidc, roles, origins, renderer)
-        key = None if access.oidc.session_key is None else Secret(access.oidc.session_key).reveal()
-        site = _site(origins, is_secure, key, round(access.oidc.session_seconds))
+        site = replace(site, session_seconds=round(access.oidc.session_seconds))
+        if access.oidc.session_key is not None:
+            site = replace(site, session_key=_session_key(access.oidc.session_key))
         return AccessMethod(by_issuer.identify, site, by_issuer.routes())
-    site = _site(origins, is_secure)
     if access.basic is not None:
         return AccessMethod(BasicAccess(access.basic, roles).identify, site)
     if access.proxy is not None:
@@ -61,14 +61,10 @@ def _browsers_use_tls(settings: ConsoleSettings, is_loopback: bool) -> bool:
     return settings.tls_certfile is not None or not is_loopback
 
 
-def _site(origins: OwnOrigins, is_secure: bool, key: str | None = None, seconds: int | None = None) -> ConsoleSite:
-    if key is not None and len(key) < _LEAST_KEY_CHARACTERS:
+def _session_key(reference: SecretRef) -> str:
+    key = Secret(reference).reveal()
+    if len(key) < _LEAST_KEY_CHARACTERS:
         raise ConfigurationError(
             f"console.access.oidc.session_key must be at least {_LEAST_KEY_CHARACTERS} characters, got {len(key)}."
         )
-    chosen = {"session_key": key, "session_seconds": seconds}
-    return ConsoleSite(
-        origins=origins,
-        is_secure=is_secure,
-        **{name: value for name, value in chosen.items() if value is not None},  # type: ignore[arg-type]
-    )
+    return key
