@@ -143,10 +143,9 @@ class ActionPages:
 
     def _plan_page(self, request: Request, kept: KeptPlan, problem: str = "", status_code: int = 200) -> Response:
         is_own = kept.is_of(identity_of(request).name)
-        is_at_work = kept.run is not None and not kept.run.has_ended
         return self._renderer.page(
-            request, "plan.html", kept=kept, action=kept.action, run=kept.run, is_own=is_own, is_at_work=is_at_work,
-            here=f"{_PLANS}/{kept.plan_id}", problem=problem, status_code=status_code,
+            request, "plan.html", kept=kept, action=kept.action, run=kept.run, is_own=is_own,
+            is_at_work=kept.is_at_work, here=f"{_PLANS}/{kept.plan_id}", problem=problem, status_code=status_code,
         )  # fmt: skip
 
 

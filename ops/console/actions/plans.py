@@ -49,6 +49,11 @@ class KeptPlan:
         """Whether it would be executed if the person confirmed it now."""
         return self.state == "waiting" if self.action.needs_second else self.state == "fresh" and self.is_of(name)
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it was begun and has not ended."""
+        return self.run is not None and not self.run.has_ended
+
     def is_of(self, name: str) -> bool:
         """Whether the person made it."""
         return self.owner.name == name
@@ -154,7 +159,7 @@ class PlanStore:
 
     def _drop_expired(self) -> None:
         now = self._clock()
-        for plan_id in [one.plan_id for one in self._plans.values() if one.expires_at <= now and not _is_at_work(one)]:
+        for plan_id in [one.plan_id for one in self._plans.values() if one.expires_at <= now and not one.is_at_work]:
             del self._plans[plan_id]
 
     def _drop_an_ended_one(self) -> None:
@@ -163,10 +168,6 @@ class PlanStore:
                 del self._plans[kept.plan_id]
                 return
         raise ActionRefusedError(f"{MAX_PLANS} dry runs are kept, and no more can be. Confirm one, or wait.")
-
-
-def _is_at_work(kept: KeptPlan) -> bool:
-    return kept.run is not None and not kept.run.has_ended
 
 
 def _may_see(kept: KeptPlan, identity: Identity) -> bool:
