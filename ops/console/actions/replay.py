@@ -77,9 +77,7 @@ class ReplayAction:
     about = "Sends rejected notifications and dead letters to their stages again, once their cause is gone."
     fields = (
         _KIND,
-        ActionField(
-            name="reason", label="Reasons", kind="choices", choices=(*sorted({*REJECT_REASONS, *DEAD_REASONS}),)
-        ),
+        ActionField(name="reason", label="Reasons", kind="choices", choices=_REASONS),
         ActionField(name="provider", label="Providers", kind="choices", choices=tuple(provider_names())),
         ActionField(name="merchant", label="Merchants", kind="merchants"),
         ActionField(name="key", label="Keys", kind="texts", hint="MERCHANT/TRANSACTION"),
