@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -18,7 +17,7 @@ from paynotify.ops.console.actions.action_run import ActionRun
 from paynotify.ops.console.actions.console_action import ActionContext
 from paynotify.ops.console.actions.forms import ActionField, FormValues
 from paynotify.ops.console.actions.planned import ActionRefusedError, Performer, PlannedAction
-from paynotify.ops.console.index.rows import NOT_SHOWN
+from paynotify.ops.console.index.rows import NOT_SHOWN, SHOWN_ID
 from paynotify.ops.console.lists.filters import DeadFilter, RejectedFilter, WrongFilterError, parse_filter
 from paynotify.ops.replay.kinds import sources_of
 from paynotify.ops.replay.original import replay_targets
@@ -34,8 +33,6 @@ from paynotify.schemas.times import parse_time, rfc3339, utc_now
 MAX_RECORDS: Final = 100_000
 _MAX_PER_SECOND: Final = 1000.0
 _PER_SECOND: Final = 100.0
-#: As ids are shown elsewhere.
-_KEY: Final = re.compile(r"[0-9A-Za-z._:/-]{1,255}\Z")
 _HEADER: Final = ("first seen", "reason", "key", "from", "to")
 
 #: The fields that a list of these records is cut by, too.
@@ -158,7 +155,7 @@ def _warnings(plan: ReplayPlan) -> list[str]:
 
 def _row(listed: Mapping[str, str]) -> tuple[str, ...]:
     """A record as pages may show it: headers that are not what they stand for stay hidden."""
-    key = listed["key"] if _KEY.match(listed["key"]) else NOT_SHOWN
+    key = listed["key"] if SHOWN_ID.match(listed["key"]) else NOT_SHOWN
     first_seen = parse_time(listed["first_seen"])
     at = rfc3339(first_seen) if first_seen is not None else ""
     return at, _known_reason(listed["reason"]), key, listed["from"], listed["to"]

@@ -41,8 +41,8 @@ Row = tuple[Any, ...]
 REQUEST_STATES: Final = ("received", "started", "uncertain", "refused", "done")
 #: Stands for a text that is not shown.
 NOT_SHOWN: Final = "?"
-
-_ID: Final = re.compile(r"[0-9A-Za-z._:/-]{1,255}\Z")
+#: The form of an id that may be shown.
+SHOWN_ID: Final = re.compile(r"[0-9A-Za-z._:/-]{1,255}\Z")
 
 
 def payment_row(record: Record) -> Row:
@@ -159,7 +159,7 @@ _TARGETS: Final[Mapping[str, str]] = replay_targets(KafkaSettings())
 def _key(record: Record) -> tuple[str, str, str]:
     """The key's text, its merchant and its transaction."""
     text = (record.key or b"").decode("utf-8", "replace")
-    key = text if not text or _ID.match(text) else NOT_SHOWN
+    key = text if not text or SHOWN_ID.match(text) else NOT_SHOWN
     merchant, _, transaction = key.partition("/")
     return key, merchant, transaction
 
@@ -171,7 +171,7 @@ def _notification(record: Record, texts: Mapping[str, str]) -> str:
         found = decode(record.value, Lookup).notification_id
     except UnreadableError:
         return ""
-    return found if _ID.match(found) else NOT_SHOWN
+    return found if SHOWN_ID.match(found) else NOT_SHOWN
 
 
 def _word(texts: Mapping[str, str], words: Collection[str]) -> str:
@@ -181,7 +181,7 @@ def _word(texts: Mapping[str, str], words: Collection[str]) -> str:
 
 def _plain(texts: Mapping[str, str], name: str) -> str:
     text = texts.get(name, "")
-    return text if not text or _ID.match(text) else NOT_SHOWN
+    return text if not text or SHOWN_ID.match(text) else NOT_SHOWN
 
 
 def _place(record: Record) -> Row:

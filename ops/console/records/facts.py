@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from paynotify.ops.console.index.rows import NOT_SHOWN
+from paynotify.ops.console.index.rows import NOT_SHOWN, SHOWN_ID
 from paynotify.schemas import topics
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import EVENT_DATA, ExpectedPayment, RequestedPayment, decode
@@ -87,7 +87,7 @@ def _media_type(text: str) -> str | None:
     return media_type if media_type in _MEDIA_TYPES else None
 
 
-_id: Final = _matches(r"[0-9A-Za-z._:/-]{1,255}")
+_id: Final = _matches(SHOWN_ID.pattern)
 _number: Final = _matches(r"[0-9]{1,18}")
 
 _FORMS: Final[Mapping[str, Callable[[str], str | None]]] = {
