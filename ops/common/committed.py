@@ -28,10 +28,7 @@ def stage_groups(
         "fetch": (topics.lookups(provider), *topics.retry_steps(provider)),
         "interpret": (topics.responses(provider),),
     }
-    return {
-        f"{kafka.topic_prefix}paynotify.{stage}.{provider}": partitions(*map(kafka.topic, read_by[stage]))
-        for stage in stages
-    }
+    return {kafka.stage_group(f"{stage}.{provider}"): partitions(*map(kafka.topic, read_by[stage])) for stage in stages}
 
 
 def committed_offsets(client: Any, groups: Mapping[str, list[Any]]) -> dict[TopicPartition, int]:

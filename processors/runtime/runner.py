@@ -44,7 +44,7 @@ class StageRunner:
         brokers_clock: BrokersClock,
     ) -> None:
         self.name = name
-        self.group = f"{configuration.kafka.topic_prefix}paynotify.{name}"
+        self.group = configuration.kafka.stage_group(name)
         self._specs = specs
         self._configuration = configuration
         self._state_directory = state_directory / self.group / "state"

@@ -100,6 +100,10 @@ class KafkaSettings(Section, frozen=True):
         """A topic's name on this cluster."""
         return self.topic_prefix + name
 
+    def stage_group(self, name: str) -> str:
+        """The consumer group of a stage runner on this cluster; ``name`` is such as ``verify.omnikassa``."""
+        return f"{self.topic_prefix}paynotify.{name}"
+
 
 class TopicOverride(Section, frozen=True):
     """Settings of one topic that differ from the defaults."""

@@ -63,7 +63,7 @@ def _step(
         name=name,
         stage=stage,
         provider=provider,
-        group=f"{kafka.topic_prefix}paynotify.{name}",
+        group=kafka.stage_group(name),
         topics=tuple(map(kafka.topic, read)),
         gives=gives,
         waiting=tuple(map(kafka.topic, waiting)),
