@@ -19,6 +19,7 @@ from typing import Final
 from paynotify.ops.console.index.tables import TABLES
 from paynotify.ops.console.live.events import FORGOTTEN, TAIL_KINDS, LiveEvent, LiveFilter, live_event
 from paynotify.schemas.records import Record
+from paynotify.service.stopping import wait
 
 #: The events of each kind that are kept; of older ones a viewer who comes back is told that they are missing.
 KEPT_EVENTS: Final = 1000
@@ -89,7 +90,7 @@ class Watcher:
 
     async def take(self, wait_seconds: float) -> NewEvents:
         """What has come; nothing after the wait, or when nothing more comes."""
-        await _set_within(self._ready, wait_seconds)
+        await wait(self._ready, wait_seconds)
         with self._lock:
             self._ready.clear()
             taken = NewEvents(tuple(self._queue), self._left_out, self._mark, self._has_gap)
@@ -99,7 +100,7 @@ class Watcher:
 
     async def rest(self, seconds: float) -> None:
         """Let events gather, unless nothing more comes."""
-        await _set_within(self._ended, seconds)
+        await wait(self._ended, seconds)
 
     def _wake(self, event: asyncio.Event) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -252,8 +253,3 @@ def _place(event: LiveEvent) -> tuple[str, int, int]:
 
 def _payment(event: LiveEvent) -> tuple[str, str]:
     return event.merchant, event.payment_id
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
