@@ -149,9 +149,10 @@ class EventFanOut:
         """Keep what records say that were read before this process began, as if it had come before all else."""
         events, _ = _without_forgotten(_events(topic, records))
         with self._lock:
+            known = {_place(one) for kept in self._kept.values() for _, one in kept}
             for event in (one for one in reversed(events) if one.kind != FORGOTTEN):
                 kept = self._kept.setdefault(event.kind, deque())
-                if len(kept) < KEPT_EVENTS and all(_place(one) != _place(event) for _, one in kept):
+                if len(kept) < KEPT_EVENTS and _place(event) not in known:
                     kept.appendleft((0, event))
 
     def publish(self, events: Sequence[LiveEvent]) -> None:
