@@ -39,7 +39,10 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 
 class SubscriberCaller:
-    """Calls one subscriber through connections of its own, so that no other subscriber can use them up."""
+    """Calls one subscriber through connections of its own, so that no other subscriber can use them up.
+
+    ``is_direct``: not through the proxy.
+    """
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class SubscriberCaller:
         self._is_plain = parts.scheme == "http"
         self._root = f"{parts.scheme}://{parts.netloc}/"
         proxy = settings.proxy
-        self._is_direct = proxy is None or goes_directly(self._host, proxy.no_proxy)
+        self.is_direct: Final = proxy is None or goes_directly(self._host, proxy.no_proxy)
         self._credentials = None if proxy is None or proxy.credentials is None else Secret(proxy.credentials)
         self._trust = trust
         self._session: aiohttp.ClientSession | None = None
@@ -110,7 +113,7 @@ class SubscriberCaller:
                 asyncio.timeout(min(self._settings.timeout_seconds, _REACH_SECONDS)),
                 self._opened().head(self._root, headers=headers, allow_redirects=False, **options) as response,
             ):
-                is_refused = response.status == PROXY_SIGN_IN and not self._is_direct
+                is_refused = response.status == PROXY_SIGN_IN and not self.is_direct
                 return proxy_refusal(PROXY_SIGN_IN) if is_refused else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return _forbidden(*refused) if refused else connection_problem(self._host, error)
@@ -147,7 +150,7 @@ class SubscriberCaller:
                 ssl=self._trust.context,
                 ttl_dns_cache=_NAMES_SECONDS,
                 # a proxy's own address is the operator's word
-                socket_factory=self._rules.socket_factory() if self._is_direct else None,
+                socket_factory=self._rules.socket_factory() if self.is_direct else None,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -166,14 +169,23 @@ class SubscriberCaller:
             SecretError: the credentials can't be read, or are not USER:PASSWORD.
         """
         proxy = self._settings.proxy
-        if proxy is None or self._is_direct:
+        if proxy is None or self.is_direct:
             return {}
         if self._credentials is None:
             return {"proxy": proxy.url}
-        named = sign_in(self._credentials.reveal())
-        if named is None:
-            raise SecretError(f"deliver.proxy.credentials {proxy.credentials!r} is not USER:PASSWORD.")
-        return {"proxy": proxy.url, "proxy_headers": named}
+        return {"proxy": proxy.url, "proxy_headers": proxy_headers(self._credentials)}
+
+
+def proxy_headers(credentials: Secret) -> Mapping[str, str]:
+    """What the proxy is sent to sign in to it.
+
+    Raises:
+        SecretError: the credentials can't be read, or are not USER:PASSWORD.
+    """
+    headers = sign_in(credentials.reveal())
+    if headers is None:
+        raise SecretError(f"deliver.proxy.credentials {credentials.reference!r} is not USER:PASSWORD.")
+    return headers
 
 
 def _forbidden(*addresses: str) -> str:

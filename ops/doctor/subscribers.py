@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from paynotify.deliver.caller import SubscriberCaller
+from paynotify.deliver.caller import SubscriberCaller, proxy_headers
 from paynotify.deliver.signature import Signer
 from paynotify.deliver.trust import Trust
 from paynotify.ops.doctor.finding import Finding
@@ -16,7 +16,6 @@ from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.configuration.secrets import Secret
 from paynotify.schemas.errors import ConfigurationError, SecretError
 from paynotify.schemas.times import utc_now
-from paynotify.service.forward_proxy import goes_directly, sign_in
 
 _CALLS: Final = "calls to subscribers"
 _ALLOW: Final = (
@@ -49,8 +48,10 @@ def check_subscribers(configuration: Configuration, *, offline: bool, has_secret
     if trust is None:
         yield Finding(_CALLS, "skipped", "whether subscribers can be reached: the above has to be right first")
         return
-    for one, problem in zip(settings.subscriptions, asyncio.run(_problems(settings, trust)), strict=True):
-        way = "" if _goes_directly(one, settings) else " through the proxy"
+    callers = [SubscriberCaller(one, settings, trust) for one in settings.subscriptions]
+    problems = asyncio.run(_problems(callers))
+    for one, caller, problem in zip(settings.subscriptions, callers, problems, strict=True):
+        way = "" if caller.is_direct else " through the proxy"
         if problem is None:
             yield Finding(_about(one), "ok", f"{urlsplit(one.url).hostname} is reachable{way}")
         else:
@@ -68,8 +69,8 @@ def _outgoing(settings: DeliverSettings) -> Iterator[Finding]:
         SecretError: the proxy's credentials can't be read, or are not USER:PASSWORD.
     """
     proxy = settings.proxy
-    if proxy is not None and proxy.credentials is not None and sign_in(Secret(proxy.credentials).reveal()) is None:
-        raise SecretError(f"deliver.proxy.credentials {proxy.credentials!r} is not USER:PASSWORD.")
+    if proxy is not None and proxy.credentials is not None:
+        proxy_headers(Secret(proxy.credentials))
     if proxy is None and settings.ca is None:
         return
     through = "go out directly" if proxy is None else f"go through the proxy {urlsplit(proxy.url).netloc}"
@@ -90,17 +91,11 @@ def _check_secrets(subscription: Subscription, has_secrets: bool) -> Iterator[Fi
         yield Finding(_about(subscription), "ok", f"secrets: {len(subscription.secrets)} of use")
 
 
-async def _problems(settings: DeliverSettings, trust: Trust) -> Sequence[str | None]:
+async def _problems(callers: Sequence[SubscriberCaller]) -> Sequence[str | None]:
     """Why each of them can't be reached; all are asked at once, as those that can't let one wait for seconds."""
-    callers = [SubscriberCaller(one, settings, trust) for one in settings.subscriptions]
     try:
         return await asyncio.gather(*(one.problem() for one in callers))
     finally:
         for one in callers:
             await one.close()
         await asyncio.sleep(0)  # connections are closed in the loop's next turn, and this loop ends here
-
-
-def _goes_directly(subscription: Subscription, settings: DeliverSettings) -> bool:
-    host = urlsplit(subscription.url).hostname or ""
-    return settings.proxy is None or goes_directly(host, settings.proxy.no_proxy)
