@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import secrets
 import shlex
 import sys
@@ -11,11 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from paynotify.ops.console.command import missing_libraries
 from paynotify.sandbox.processes import Child
 from paynotify.sandbox.system import Sandbox
 
-#: Of the extra `console`. An installation without it has a sandbox all the same.
-_LIBRARIES: Final = ("jinja2", "starlette")
 NOT_INSTALLED: Final = "not installed (pip install 'paynotify[console]')"
 _START_SECONDS: Final = 60.0
 _SCOPES: Final = ["orders:read", "payments:read", "operations:read"]
@@ -58,7 +56,7 @@ def running_console(sandbox: Sandbox, access: ConsoleAccess) -> Iterator[Running
     Raises:
         ConfigurationError: it did not start.
     """
-    if any(importlib.util.find_spec(name) is None for name in _LIBRARIES):
+    if missing_libraries():  # an installation without the extra has a sandbox all the same
         yield None
         return
     options = ["--config", str(sandbox.config_path), "--listen", "127.0.0.1:0"]

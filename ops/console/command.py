@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: an option or the configuration is wrong, or the console's libraries are not installed.
     """
-    if missing := [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]:
+    if missing := missing_libraries():
         raise ConfigurationError(f"The console needs {' and '.join(missing)}. Install paynotify[console].")
     if arguments.hash_password:
         return _hash_password()
@@ -60,6 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     listening = open_listener(arguments.listen)
     return serve(configuration, listening, Path(arguments.index), is_loopback=is_loopback)
+
+
+def missing_libraries() -> list[str]:
+    """What of the extra ``console`` is not installed."""
+    return [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
 
 
 def is_own_address(address: str) -> bool:
