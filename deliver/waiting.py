@@ -7,7 +7,6 @@ publishing a result twice.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 from paynotify.deliver.delivery_queue import QueuedDelivery
@@ -19,7 +18,7 @@ from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.reasons import DeliveryReason
 from paynotify.schemas.records import Output, Record
-from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.schemas.times import parse_time, rfc3339, rfc3339_of
 
 _KEY: Final = "delivery-key"
 _NOT_BEFORE: Final = "not-before"
@@ -42,7 +41,7 @@ def waiting_record(delivery: QueuedDelivery, subscription: str, kafka: KafkaSett
         "original-offset": str(record.offset),
     }
     if delivery.attempts:  # none of those that only wait behind another; an empty header breaks readers of CloudEvents
-        headers[_NOT_BEFORE] = rfc3339(datetime.fromtimestamp(delivery.due_seconds, UTC))
+        headers[_NOT_BEFORE] = rfc3339_of(delivery.due_seconds)
         headers["first-seen"] = delivery.first_failed_at
     key = state_key(subscription, delivery.event.event_id)
     return Output(kafka.topic(topics.DELIVERIES_STATE), key, record.value, with_headers(record.headers, headers))

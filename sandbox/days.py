@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from paynotify.sandbox.simulators.spec import SimulatorSpec
 from paynotify.schemas.configuration.merchants import FollowedMerchant, Merchant
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,6 @@ class SimulatedDays:
         """For a merchant whose payments are looked up daily; nothing for others."""
         if not issubclass(section, FollowedMerchant):
             return {}
-        starts_at = rfc3339(datetime.fromtimestamp(self.first_day_at, UTC))
+        starts_at = rfc3339_of(self.first_day_at)
         days = {"starts_at": starts_at, "seconds": self.seconds}
         return {"settlement_check_hour": self.check_hour, "short_days": days}

@@ -24,6 +24,11 @@ def rfc3339(moment: datetime | None = None) -> str:
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def rfc3339_of(unix_seconds: float) -> str:
+    """A moment in Unix seconds as `rfc3339` writes it."""
+    return rfc3339(datetime.fromtimestamp(unix_seconds, UTC))
+
+
 def parse_time(text: str) -> datetime | None:
     """An RFC 3339 or ISO 8601 instant with offset, in UTC; None if the text is not one."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +20,7 @@ from paynotify.schemas.cloudevents import REPLAYED_FROM
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.messages import RECOVERY
 from paynotify.schemas.providers import provider_names
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 #: A record's timestamp comes from its producer and may differ this much from the time of receipt.
 _TIMESTAMP_SLACK: Final = timedelta(minutes=5)
@@ -143,7 +143,7 @@ class AuditScan:
 
     def _inside(self, headers: Mapping[str, bytes], record: Any) -> bool:
         """Whether the notification behind the record was received in the window; each record carries that time."""
-        received = headers.get("ce_time") or rfc3339(datetime.fromtimestamp(record.timestamp / 1000, UTC)).encode()
+        received = headers.get("ce_time") or rfc3339_of(record.timestamp / 1000).encode()
         return self._from <= received < self._until
 
     def _notifications(self, ledger: AuditLedger) -> Handler:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ from paynotify.ops.console.grafana import dashboard_url
 from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.money import Money, to_major
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 #: The topics are read twice per second, and a read that hangs is given up after 30 s.
 _OLD_SECONDS: Final = 60.0
@@ -51,7 +50,7 @@ class PageRenderer:
         text = self._templates.get_template(template).render(
             age=age,
             is_old=time.time() - age.seen_at > _OLD_SECONDS,
-            seen=rfc3339(datetime.fromtimestamp(age.seen_at, UTC)) if age.seen_at else "",
+            seen=rfc3339_of(age.seen_at) if age.seen_at else "",
             identity=identity,
             navigation=shown,
             path=request.url.path,

@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from paynotify.ops.trace.lookups import lookup_of
@@ -36,7 +35,7 @@ from paynotify.schemas.messages import (
 from paynotify.schemas.money import Money
 from paynotify.schemas.reasons import DEAD_REASONS, REJECT_REASONS
 from paynotify.schemas.records import Record
-from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.schemas.times import parse_time, rfc3339, rfc3339_of
 
 #: Entry kinds in the order of the flow, which is also the order of entries with the same time.
 KINDS: Final = (
@@ -109,7 +108,7 @@ def build_timeline(provider: str, merchant: str, payment: str, found: PaymentRec
         payment_id=payment,
         status=last.status if last else None,
         order_id=(last.order_id if last else None) or found.order_id,
-        searched_from=rfc3339(datetime.fromtimestamp(since, UTC)) if since is not None else None,
+        searched_from=rfc3339_of(since) if since is not None else None,
         notes=(note,) if note else (),
         entries=tuple(entries),
     )
@@ -274,7 +273,7 @@ def money_text(amount: Money) -> str:
 
 def _entry(record: Record, kind: str, what: str, details: dict[str, Any]) -> TimelineEntry:
     return TimelineEntry(
-        at=rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC)),
+        at=rfc3339_of(record.timestamp_seconds),
         kind=kind,
         what=what,
         topic=record.topic,

@@ -6,7 +6,6 @@ All of a merchant's requests must be in one partition, because limits and refusa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from paynotify.processors.dead_letters import dead_lettered
 from paynotify.processors.metrics import Metrics
@@ -19,7 +18,7 @@ from paynotify.schemas.ids import MAX_ID_LENGTH, derived_id
 from paynotify.schemas.messages import RequestedPayment
 from paynotify.schemas.reasons import DeadReason
 from paynotify.schemas.records import Output, Record
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 
 def request_of(value: bytes | None) -> RequestedPayment:
@@ -58,7 +57,7 @@ class ChargeIntakeStage:
             asked = request_of(record.value)
         except UnreadableError:
             return self._dead_letter(record, "unreadable_request")
-        received_at = rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC))
+        received_at = rfc3339_of(record.timestamp_seconds)
         headers = self._headers(
             derived_id("requested", record.topic, str(record.partition), str(record.offset)),
             received_at,

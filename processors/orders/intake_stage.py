@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 
 from paynotify.processors.dead_letters import dead_lettered
 from paynotify.processors.metrics import Metrics
@@ -18,7 +17,7 @@ from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import KNOWN, ExpectedPayment
 from paynotify.schemas.reasons import DeadReason
 from paynotify.schemas.records import Output, Record
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 
 class OrderIntakeStage:
@@ -68,7 +67,7 @@ class OrderIntakeStage:
         key = f"{expected.merchant}/{expected.order_id}".encode()
         headers = self._headers(
             derived_id("expected", record.topic, str(record.partition), str(record.offset)),
-            rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC)),
+            rfc3339_of(record.timestamp_seconds),
             key,
             said=version_of(expected, round(record.timestamp_seconds * 1000), record.partition, record.offset),
         )

@@ -8,7 +8,6 @@ depend on the records and their order only, so a batch processed again after a c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -38,7 +37,7 @@ from paynotify.schemas.configuration.worker import OverdueSettings, SilenceSetti
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import ExpectedPayment, HeardOf, PaymentSeen, TimeReached
 from paynotify.schemas.records import Output, Record
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 _STATE: Final = msgspec.json.Decoder(OrderState)
 
@@ -110,7 +109,7 @@ class OrdersStage:
                 return state_machine.payment_observed(order, state, messages.decode(record.value, PaymentSeen))
             case messages.TIME_REACHED:
                 time = messages.decode(record.value, TimeReached)
-                published_at = rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC))
+                published_at = rfc3339_of(record.timestamp_seconds)
                 transition = state_machine.timer_fired(order, state, time, published_at)
                 if transition is None:
                     timer_queue.remove(overlay, _timer(time))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import msgspec
 from starlette.responses import Response
 
 from paynotify.ops.console.index.follower import IndexAge
 from paynotify.schemas.api.problems import MEDIA_TYPE, UNAUTHENTICATED, ProblemKind
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 
 class ApiProblemError(Exception):
@@ -45,4 +44,4 @@ def index_headers(age: IndexAge) -> Mapping[str, str]:
 
 def as_of(age: IndexAge) -> str:
     """When the brokers had last told how much there is to read."""
-    return rfc3339(datetime.fromtimestamp(age.seen_at, UTC))
+    return rfc3339_of(age.seen_at)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +20,7 @@ from paynotify.ops.console.queries import IndexQueries
 from paynotify.schemas.api.lists import FlowAnswer, FlowMoneyItem, FlowStepItem
 from paynotify.schemas.configuration.merchants import provider_of
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 
 class FlowCalls:
@@ -47,7 +46,7 @@ class FlowCalls:
             if one.provider in providers
         )
         answer = FlowAnswer(
-            sampled_at=rfc3339(datetime.fromtimestamp(samples[-1].at, UTC)) if samples else None,
+            sampled_at=rfc3339_of(samples[-1].at) if samples else None,
             problem=self._sampler.problem,
             steps=tuple(
                 _step(step, figures, shows_rate=caller.merchants is None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import orjson
@@ -32,7 +31,7 @@ from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.configuration.merchants import provider_of
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.schemas.times import parse_time, rfc3339_of
 
 #: Units of ages, the greatest first, each used from two of it on.
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -80,7 +79,7 @@ class FlowPages:
                 provider: [one for one in shown if one.step.provider == provider]
                 for provider in dict.fromkeys(one.step.provider for one in shown)
             },
-            sampled=rfc3339(datetime.fromtimestamp(samples[-1].at, UTC)) if samples else "",
+            sampled=rfc3339_of(samples[-1].at) if samples else "",
             problem=self._sampler.problem,
             shows_rates=_sees_all(request),
             seconds=int(SAMPLE_SECONDS),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -32,7 +31,7 @@ from paynotify.schemas.messages import (
 from paynotify.schemas.money import Money
 from paynotify.schemas.reasons import DEAD_REASONS, REJECT_REASONS
 from paynotify.schemas.records import Record
-from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.schemas.times import parse_time, rfc3339, rfc3339_of
 
 #: A record's values for the columns, in their order.
 Row = tuple[Any, ...]
@@ -195,7 +194,7 @@ def _moment(text: str) -> str:
 
 
 def _at(record: Record) -> str:
-    return rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC))
+    return rfc3339_of(record.timestamp_seconds)
 
 
 def _money(amount: Money | None) -> tuple[int | None, str | None]:

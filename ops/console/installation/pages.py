@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final
 
@@ -27,7 +26,7 @@ from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.ops.doctor.examination import ScopedFinding
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 #: Merchants that a page leads to.
 PAGE_MERCHANTS: Final = 50
@@ -82,7 +81,7 @@ class InstallationPages:
         run = self._runs.newest()
         return self._renderer.page(
             request, "doctor.html", run=run, findings=_worst_first(_seen(run, identity_of(request))),
-            began=_text(run.began_at) if run is not None else "", age_seconds=_age_seconds(run),
+            began=rfc3339_of(run.began_at) if run is not None else "", age_seconds=_age_seconds(run),
             kafka_user=self._configuration.kafka.sasl_plain_username, max_seconds=MAX_RUN_SECONDS,
         )  # fmt: skip
 
@@ -118,7 +117,3 @@ def _worst_first(findings: list[ScopedFinding]) -> list[ScopedFinding]:
 
 def _age_seconds(run: DoctorRun | None) -> int | None:
     return None if run is None or run.ended_at is None else max(0, round(time.time() - run.ended_at))
-
-
-def _text(at_seconds: float) -> str:
-    return rfc3339(datetime.fromtimestamp(at_seconds, UTC))

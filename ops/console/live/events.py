@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from paynotify.ops.console.index.tables import Table
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.records import Record
-from paynotify.schemas.times import rfc3339
+from paynotify.schemas.times import rfc3339_of
 
 #: The kinds of events of which viewers see a list, by the index's table.
 TAIL_KINDS: Final[Mapping[str, str]] = {"payments": "status", "rejected": "rejected", "dead": "dead"}
@@ -81,7 +80,7 @@ def live_event(table: Table, record: Record) -> LiveEvent | None:
         payment_id=_text(row, "payment_id") or _text(row, "transaction_id"),
         order_id=_text(row, "order_id"),
         says=_says(row),
-        at=_at(record),
+        at=rfc3339_of(record.timestamp_seconds),
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
@@ -91,7 +90,7 @@ def live_event(table: Table, record: Record) -> LiveEvent | None:
 def _forgotten(record: Record) -> LiveEvent:
     merchant, _, payment_id = (record.key or b"").decode("utf-8", "replace").partition("/")
     place = (record.topic, record.partition, record.offset)
-    return LiveEvent(FORGOTTEN, "", merchant, payment_id, "", "", _at(record), *place)
+    return LiveEvent(FORGOTTEN, "", merchant, payment_id, "", "", rfc3339_of(record.timestamp_seconds), *place)
 
 
 def _says(row: Mapping[str, Any]) -> str:
@@ -101,7 +100,3 @@ def _says(row: Mapping[str, Any]) -> str:
 
 def _text(row: Mapping[str, Any], name: str) -> str:
     return row.get(name) or ""
-
-
-def _at(record: Record) -> str:
-    return rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC))

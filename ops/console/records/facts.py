@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from paynotify.ops.console.index.rows import NOT_SHOWN, SHOWN_ID
@@ -18,7 +17,7 @@ from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import EVENT_DATA, ExpectedPayment, RequestedPayment, decode
 from paynotify.schemas.reasons import ALERT_KINDS, DEAD_REASONS, DELIVERY_REASONS, REJECT_REASONS
 from paynotify.schemas.records import Record
-from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.schemas.times import parse_time, rfc3339_of
 
 _MEDIA_TYPES: Final = frozenset(
     {"application/json", "application/x-www-form-urlencoded", "application/jose", "text/plain", "application/xml"}
@@ -42,7 +41,7 @@ def record_facts(record: Record) -> RecordFacts:
     key = (record.key or b"").decode("utf-8", "replace")
     return RecordFacts(
         key=_id(key) or (NOT_SHOWN if key else ""),
-        at=rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC)),
+        at=rfc3339_of(record.timestamp_seconds),
         size_bytes=len(record.value) if record.value is not None else None,
         headers=tuple(dict(shown).items()),
         hidden_headers=len({name for name, _ in record.headers} - {name for name, _ in shown}),

@@ -18,7 +18,7 @@ from paynotify.schemas.cloudevents import EventHeaders, with_headers
 from paynotify.schemas.configuration.events import EventSettings
 from paynotify.schemas.ids import derived_id, time_ordered_id
 from paynotify.schemas.records import Record
-from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.schemas.times import parse_time, rfc3339, rfc3339_of
 from paynotify.schemas.traceparent import new_traceparent, valid_traceparent
 from tests.fakes.cloud_events import cloud_event
 from tests.fakes.stages import header, record
@@ -72,6 +72,10 @@ def test_times_survive_their_text_to_the_millisecond(naive: datetime) -> None:
     assert back is not None
     assert text.endswith("Z")
     assert timedelta(0) <= moment - back < timedelta(milliseconds=1)
+
+
+def test_moment_in_unix_seconds_is_a_text_in_utc() -> None:
+    assert rfc3339_of(1_780_315_200.25) == "2026-06-01T12:00:00.250Z"
 
 
 @given(st.datetimes(), st.datetimes())
