@@ -12,11 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from paynotify.ops.common.amounts import money_text
 from paynotify.ops.console.access.form_tokens import form_token
 from paynotify.ops.console.grafana import dashboard_url
 from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.routes import ConsoleRoute
-from paynotify.schemas.money import Money, to_major
+from paynotify.schemas.money import Money
 from paynotify.schemas.times import rfc3339_of
 
 #: The topics are read twice per second, and a read that hangs is given up after 30 s.
@@ -68,4 +69,4 @@ class PageRenderer:
 
 def amount_text(amount: Money | None) -> str:
     """An amount with its decimals, such as ``10.50 GBP``."""
-    return "" if amount is None else f"{to_major(amount)} {amount.currency}"
+    return "" if amount is None else money_text(amount)

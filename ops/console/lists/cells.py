@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from paynotify.ops.common.amounts import money_text
 from paynotify.ops.console.links import order_path, payment_path, record_path
-from paynotify.schemas.money import Money, to_major
+from paynotify.schemas.money import Money
 
 Row = Mapping[str, Any]
 _TIMES: Final = frozenset({"at", "observed_at", "first_seen", "final_by", "since"})
@@ -43,7 +44,7 @@ def amount() -> ListColumn:
     def cell(row: Row) -> Cell:
         if row["amount"] is None:
             return Cell("")
-        return Cell(f"{to_major(Money(row['amount'], row['currency']))} {row['currency']}")
+        return Cell(money_text(Money(row["amount"], row["currency"])))
 
     return ListColumn("amount", cell)
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from paynotify.ops.common.amounts import money_text
 from paynotify.ops.console.payments.sentences import SENTENCES, Cause
 from paynotify.schemas.messages import Action, PaymentStatus
-from paynotify.schemas.money import Money, to_major
+from paynotify.schemas.money import Money
 from paynotify.schemas.reasons import DeadReason, RejectReason
 from paynotify.schemas.status import ENDED_WITHOUT_MONEY, TOOK_MONEY
 from paynotify.schemas.times import parse_time, rfc3339
@@ -245,11 +246,11 @@ def _words(facts: PaymentFacts, when: str | None) -> Mapping[str, str]:
     return {
         "status": event.status.replace("_", " ") if event is not None else "",
         "reason": f" ({event.reason})" if event is not None and event.reason else "",
-        "paid": _money(event.paid) if event is not None else "",
-        "amount": _money(event.paid or event.amount) if event is not None else "",
-        "asked": _money(event.amount) if event is not None else "",
-        "expected": _money(facts.expected),
-        "refunding": _money(event.refunding) if event is not None else "",
+        "paid": money_or_nothing(event.paid) if event is not None else "",
+        "amount": money_or_nothing(event.paid or event.amount) if event is not None else "",
+        "asked": money_or_nothing(event.amount) if event is not None else "",
+        "expected": money_or_nothing(facts.expected),
+        "refunding": money_or_nothing(event.refunding) if event is not None else "",
         "final_by": moment_text(facts.final_by),
         "settles_by": moment_text(event.settles_by) if event is not None else "",
         "silent_since": moment_text(facts.silent_since),
@@ -264,8 +265,9 @@ def _words(facts: PaymentFacts, when: str | None) -> Mapping[str, str]:
     }
 
 
-def _money(amount: Money | None) -> str:
-    return "nothing" if amount is None else f"{to_major(amount)} {amount.currency}"
+def money_or_nothing(amount: Money | None) -> str:
+    """An amount with its decimals, such as ``10.50 GBP``, in a sentence."""
+    return "nothing" if amount is None else money_text(amount)
 
 
 def moment_text(text: str | None) -> str:

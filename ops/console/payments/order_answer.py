@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from paynotify.ops.console.payments.explanation import money_or_nothing
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import PaymentStatus, decode
-from paynotify.schemas.money import Money, to_major, total
+from paynotify.schemas.money import Money, total
 from paynotify.schemas.status import ENDED_WITHOUT_MONEY, TOOK_MONEY
 
 Verdict = Literal[
@@ -60,8 +61,9 @@ def order_answer(expected: Money | None, payments: Sequence[PaymentStatus]) -> O
     taken = _sum(counted, currency, own)
     verdict = "only_repeats" if payments and not own else _verdict(due, taken, kept, own)
     count = sum(_kept(one, currency) > 0 for one in own)
-    words = {"kept": _text(kept), "due": _text(due), "taken": _text(taken), "count": count}
-    return OrderAnswer(verdict, _ANSWERS[verdict].format_map(words), due, kept)
+    amounts = {"kept": kept, "due": due, "taken": taken}
+    words = {name: money_or_nothing(one) for name, one in amounts.items()}
+    return OrderAnswer(verdict, _ANSWERS[verdict].format(**words, count=count), due, kept)
 
 
 def newest_events(rows: Iterable[Mapping[str, Any]]) -> list[PaymentStatus]:
@@ -144,7 +146,3 @@ def _kept(payment: PaymentStatus, currency: str) -> int:
     if payment.paid is None or payment.paid.currency != currency:
         return 0
     return max(0, payment.paid.value - (payment.refunded.value if payment.refunded is not None else 0))
-
-
-def _text(amount: Money | None) -> str:
-    return "nothing" if amount is None else f"{to_major(amount)} {amount.currency}"

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from paynotify.ops.common.amounts import money_text
 from paynotify.ops.console.links import record_path
 from paynotify.ops.trace.timeline import Timeline, TimelineEntry
-from paynotify.schemas.money import Money, to_major
+from paynotify.schemas.money import Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def _line(entry: TimelineEntry) -> StoryLine:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         if set(value) == {"value", "currency"}:
-            return f"{to_major(Money(value['value'], value['currency']))} {value['currency']}"
+            return money_text(Money(value["value"], value["currency"]))
         return ", ".join(f"{name} {text}" for name, one in value.items() if (text := _text(one)))
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value))
