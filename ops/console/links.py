@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 
 def payment_path(merchant: str, payment_id: str) -> str:
@@ -20,10 +20,6 @@ def record_path(topic: str, partition: int, offset: int) -> str:
 
 def report_path(merchant: str, run_id: str) -> str:
     return f"/reconciliations/{_part(merchant)}/{_part(run_id)}"
-
-
-def search_path(text: str) -> str:
-    return f"/search?{urlencode({'q': text})}"
 
 
 def _part(text: str) -> str:
