@@ -26,6 +26,7 @@ from paynotify.ops.console.lists.listing import (
 from paynotify.ops.console.payments.payment_rows import PaymentRows, read_payment_rows
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import PaymentStatus, Reconciliation, decode
+from paynotify.schemas.status import TOOK_MONEY
 from paynotify.schemas.times import utc_now
 
 #: A search by fewer characters would find everything.
@@ -33,9 +34,9 @@ LEAST_CHARACTERS: Final = 3
 #: More than the parts of an order, or the payments of a subscription in forty years.
 ORDER_ROWS: Final = 500
 _PLACE: Final = '"partition" DESC, "offset" DESC'
+_MAY_HAVE_MONEY: Final = ", ".join(f"'{one}'" for one in sorted(TOOK_MONEY | {"unknown"}))
 _OF_ORDER: Final = {
-    "payments": "status NOT IN ('captured', 'partially_refunded', 'refunded', 'charged_back', 'unknown'), "
-    "observed_at DESC, payment_id DESC",
+    "payments": f"status NOT IN ({_MAY_HAVE_MONEY}), observed_at DESC, payment_id DESC",
     "requests": "at DESC, request_id DESC",
 }
 _AFTER_ALL: Final = "\U0010ffff"

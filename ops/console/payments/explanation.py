@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from paynotify.ops.common.amounts import money_text
+from paynotify.ops.console.payments.payment_rows import UNFINISHED
 from paynotify.ops.console.payments.sentences import SENTENCES, Cause
 from paynotify.schemas.messages import Action, PaymentStatus
 from paynotify.schemas.money import Money
@@ -56,7 +57,6 @@ class Explanation(NamedTuple):
 
 #: Statuses in which the provider is to say more.
 _OPEN: Final = frozenset({None, "pending", "authorised", "suspended"})
-_BUSY: Final = frozenset({"received", "started", "uncertain"})
 #: Goods are released too: "a request to release" would be read as one about them.
 _ACTIONS: Final = {"release": "void the authorisation"}
 _VERDICTS: Final = {
@@ -193,7 +193,7 @@ def _authorised(facts: PaymentFacts, event: PaymentStatus) -> Cause:
 
 def _requested(facts: PaymentFacts) -> Cause | None:
     """What a request that is not at its end does."""
-    if facts.request is None or facts.request[1] not in _BUSY:
+    if facts.request is None or facts.request[1] not in UNFINISHED:
         return None
     return "request_uncertain" if facts.request[1] == "uncertain" else "request_under_way"
 
