@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from paynotify.ops.console.index.tables import TABLES, Table
 from paynotify.ops.console.lists.attention import ATTENTION
@@ -24,8 +24,7 @@ from paynotify.ops.console.lists.listing import (
     page_statement,
 )
 from paynotify.ops.console.payments.payment_rows import PaymentRows, read_payment_rows
-from paynotify.schemas.errors import UnreadableError
-from paynotify.schemas.messages import PaymentStatus, Reconciliation, decode
+from paynotify.schemas.messages import PaymentStatus, Reconciliation, decode_or_none
 from paynotify.schemas.status import TOOK_MONEY
 from paynotify.schemas.times import utc_now
 
@@ -42,6 +41,7 @@ _OF_ORDER: Final = {
 _AFTER_ALL: Final = "\U0010ffff"
 
 IndexRow = dict[str, Any]
+Message = TypeVar("Message")
 #: The merchants that may be seen; None for all.
 Merchants = Collection[str] | None
 
@@ -114,13 +114,8 @@ class IndexQueries:
 
     def payment(self, merchant: str, payment_id: str) -> PaymentStatus | None:
         """The payment's newest event; None without one."""
-        with self._state() as database:
-            asked = "SELECT event FROM payments WHERE merchant = ? AND payment_id = ?"
-            found = database.execute(asked, (merchant, payment_id)).fetchone()
-        try:
-            return decode(found["event"], PaymentStatus) if found is not None else None
-        except UnreadableError:  # of a later release
-            return None
+        asked = "SELECT event FROM payments WHERE merchant = ? AND payment_id = ?"
+        return self._message(asked, (merchant, payment_id), PaymentStatus)
 
     def order(self, merchant: str, order_id: str) -> dict[str, list[IndexRow]]:
         """What is known of an order, by table. Of its payments those come first that took money or may have: whoever
@@ -149,13 +144,8 @@ class IndexQueries:
 
     def report(self, merchant: str, run_id: str) -> Reconciliation | None:
         """What a run of `paynotify reconcile` found; None without its report."""
-        with self._state() as database:
-            asked = "SELECT report FROM reconciliations WHERE merchant = ? AND run_id = ?"
-            found = database.execute(asked, (merchant, run_id)).fetchone()
-        try:
-            return decode(found["report"], Reconciliation) if found is not None else None
-        except UnreadableError:  # of a later release
-            return None
+        asked = "SELECT report FROM reconciliations WHERE merchant = ? AND run_id = ?"
+        return self._message(asked, (merchant, run_id), Reconciliation)
 
     def payment_rows(self, provider: str, merchant: str, payment_id: str) -> PaymentRows:
         """What decides about one payment's goods, of one moment."""
@@ -174,6 +164,12 @@ class IndexQueries:
         """The providers that report nothing, as a whole or of one merchant, at most as many as a page has rows."""
         with self._state() as database:
             return _rows(database, "SELECT * FROM silent WHERE state = 'silent' ORDER BY since LIMIT ?", (PAGE_ROWS,))
+
+    def _message(self, asked: str, values: tuple[str, ...], kind: type[Message]) -> Message | None:
+        """The message that a row keeps; None without one, or if a later release wrote it."""
+        with self._state() as database:
+            found = database.execute(asked, values).fetchone()
+        return decode_or_none(found[0], kind) if found is not None else None
 
     @contextmanager
     def _state(self) -> Iterator[sqlite3.Connection]:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from paynotify.schemas.errors import UnreadableError
-from paynotify.schemas.messages import REFERENCES, Lookup, decode
+from paynotify.schemas.messages import REFERENCES, Lookup, decode_or_none
 from paynotify.schemas.records import Record
 
 
 def lookup_of(record: Record) -> Lookup | None:
     """The record's lookup; None if the record holds something else, such as a dead-lettered response."""
-    try:
-        return decode(record.value, Lookup)
-    except UnreadableError:
-        return None
+    return decode_or_none(record.value, Lookup)
 
 
 def is_for(record: Record, merchant: str, references: Set[str], order_id: str | None) -> bool:

@@ -36,6 +36,7 @@ from paynotify.schemas.messages import (
     PaymentRequest,
     PaymentStatus,
     decode,
+    decode_or_none,
 )
 from paynotify.schemas.providers import provider_contracts
 from paynotify.schemas.records import Record
@@ -149,7 +150,7 @@ class PaymentSearch:
 
     def _decoded(self, name: str, since: float | None, kind: type[Message]) -> list[tuple[Record, Message]]:
         """The payment's own messages on the topic."""
-        read = ((record, _decoded(record, kind)) for record in self._own(name, since, {self._key}))
+        read = ((record, decode_or_none(record.value, kind)) for record in self._own(name, since, {self._key}))
         return [(record, message) for record, message in read if message is not None]
 
     def _search_start(self, times: Iterable[float]) -> float | None:
@@ -237,7 +238,7 @@ class PaymentSearch:
             since -= _ORDER_LOOK_BACK.total_seconds()
         for name, kind in _ORDER_MESSAGES:
             for record in self._containing(self._reader.partitions(self._topic(name)), since, needles):
-                message = _decoded(record, kind)
+                message = decode_or_none(record.value, kind)
                 if message is not None and self._concerns_payment(message):
                     self.found.order_messages.append((record, message))
         known = {(one.topic, one.partition, one.offset) for one in (*self.found.lookups, *self.found.dead)}
@@ -322,14 +323,6 @@ def _as_json(text: str) -> set[bytes]:
     """The text as different JSON encoders write it: as UTF-8, as ASCII only, and with escaped slashes."""
     forms = {json.dumps(text), json.dumps(text, ensure_ascii=False)}
     return {one.encode("utf-8", "replace") for form in forms for one in (form, form.replace("/", "\\/"))}
-
-
-def _decoded(record: Record, kind: type[Message]) -> Message | None:
-    """The record's message; None if somebody wrote something else."""
-    try:
-        return decode(record.value, kind)
-    except UnreadableError:
-        return None
 
 
 def _merged(windows: list[Window]) -> list[Window]:

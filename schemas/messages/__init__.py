@@ -3,7 +3,7 @@
 JSON Schemas under ``schemas/json`` are generated from these classes; changes within a version are additive.
 """
 
-from paynotify.schemas.messages.encoding import decode, encode, fields_of
+from paynotify.schemas.messages.encoding import decode, decode_or_none, encode, fields_of
 from paynotify.schemas.messages.event_data import EVENT_DATA
 from paynotify.schemas.messages.event_types import (
     FORGET_REQUESTED,
@@ -146,6 +146,7 @@ __all__ = [
     "RequestedPayment",
     "TimeReached",
     "decode",
+    "decode_or_none",
     "encode",
     "fields_of",
 ]

@@ -36,6 +36,14 @@ def decode(data: bytes | None, kind: type[Message]) -> Message:
     return message
 
 
+def decode_or_none(data: bytes | None, kind: type[Message]) -> Message | None:
+    """The message in ``data``; None if it is none, as where a shop or a later release wrote something else."""
+    try:
+        return decode(data, kind)
+    except UnreadableError:
+        return None
+
+
 def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
     known = _decoders.get(kind)
     if known is None:

@@ -12,12 +12,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 from paynotify.ops.replay.original import replay_targets
+from paynotify.ops.trace.lookups import lookup_of
 from paynotify.processors.orders.expected_payment import parse_expected, version_of
 from paynotify.schemas.configuration.kafka import KafkaSettings
-from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import (
     LOOKUP_REQUESTED,
-    Lookup,
     OperationsEvent,
     OperatorAction,
     OverduePayment,
@@ -166,11 +165,10 @@ def _key(record: Record) -> tuple[str, str, str]:
 def _notification(record: Record, texts: Mapping[str, str]) -> str:
     if texts.get("ce_type") != LOOKUP_REQUESTED:
         return ""
-    try:
-        found = decode(record.value, Lookup).notification_id
-    except UnreadableError:
+    lookup = lookup_of(record)
+    if lookup is None:
         return ""
-    return found if SHOWN_ID.match(found) else NOT_SHOWN
+    return lookup.notification_id if SHOWN_ID.match(lookup.notification_id) else NOT_SHOWN
 
 
 def _word(texts: Mapping[str, str], words: Collection[str]) -> str:

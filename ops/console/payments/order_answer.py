@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from paynotify.ops.console.payments.explanation import money_or_nothing
-from paynotify.schemas.errors import UnreadableError
-from paynotify.schemas.messages import PaymentStatus, decode
+from paynotify.schemas.messages import PaymentStatus, decode_or_none
 from paynotify.schemas.money import Money, total
 from paynotify.schemas.status import ENDED_WITHOUT_MONEY, TOOK_MONEY
 
@@ -68,15 +67,9 @@ def order_answer(expected: Money | None, payments: Sequence[PaymentStatus]) -> O
 
 def newest_events(rows: Iterable[Mapping[str, Any]]) -> list[PaymentStatus]:
     """The newest event of each payment, the newest observed first; without those of a later release."""
-    return sorted(_decoded(rows), key=lambda one: (one.observed_at, one.payment_id), reverse=True)
-
-
-def _decoded(rows: Iterable[Mapping[str, Any]]) -> Iterator[PaymentStatus]:
-    for row in rows:
-        try:
-            yield decode(row["event"], PaymentStatus)
-        except UnreadableError:
-            continue
+    events = (decode_or_none(row["event"], PaymentStatus) for row in rows)
+    known = (one for one in events if one is not None)
+    return sorted(known, key=lambda one: (one.observed_at, one.payment_id), reverse=True)
 
 
 def _asked(payments: Sequence[PaymentStatus]) -> Money | None:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from paynotify.schemas.errors import UnreadableError
-from paynotify.schemas.messages import PaymentStatus, decode
+from paynotify.schemas.messages import PaymentStatus, decode_or_none
 
 #: The states of requests that are not at their end.
 UNFINISHED: Final = frozenset({"received", "started", "uncertain"})
@@ -44,7 +43,7 @@ def read_payment_rows(database: sqlite3.Connection, provider: str, merchant: str
         return dict(row) if row is not None else None
 
     newest = first("SELECT event FROM payments WHERE merchant = ? AND payment_id = ?", merchant, payment_id)
-    event = _event(newest["event"]) if newest is not None else None
+    event = decode_or_none(newest["event"], PaymentStatus) if newest is not None else None
     announced = first(
         "SELECT * FROM expected WHERE payment_id = ? AND merchant = ? ORDER BY version DESC LIMIT 1",
         *(payment_id, merchant),
@@ -96,10 +95,3 @@ def _request(
     asked = f"{of_payment} UNION ALL {of_order} ORDER BY is_unfinished DESC, at DESC LIMIT 1"
     row = database.execute(asked, values).fetchone()
     return dict(row) if row is not None else None
-
-
-def _event(value: bytes) -> PaymentStatus | None:
-    try:
-        return decode(value, PaymentStatus)
-    except UnreadableError:  # of a later release
-        return None

@@ -13,8 +13,7 @@ from typing import Final
 
 from paynotify.ops.console.index.rows import NOT_SHOWN, SHOWN_ID
 from paynotify.schemas import topics
-from paynotify.schemas.errors import UnreadableError
-from paynotify.schemas.messages import EVENT_DATA, ExpectedPayment, RequestedPayment, decode
+from paynotify.schemas.messages import EVENT_DATA, ExpectedPayment, RequestedPayment, decode_or_none
 from paynotify.schemas.reasons import ALERT_KINDS, DEAD_REASONS, DELIVERY_REASONS, REJECT_REASONS
 from paynotify.schemas.records import Record
 from paynotify.schemas.times import parse_time, rfc3339_of
@@ -52,10 +51,7 @@ def merchant_of(record: Record, own_topic: str) -> str:
     """The merchant whose record it is: as its message says, or else its key; empty if neither says."""
     kind = EVENT_DATA.get(record.header("ce_type")) or _SHOP_MESSAGES.get(own_topic)
     if kind is not None:
-        try:
-            return getattr(decode(record.value, kind), "merchant", None) or ""
-        except UnreadableError:
-            return ""
+        return getattr(decode_or_none(record.value, kind), "merchant", None) or ""
     return (record.key or b"").partition(b"/")[0].decode("utf-8", "replace")
 
 
