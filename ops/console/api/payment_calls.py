@@ -15,16 +15,14 @@ from paynotify.ops.console.api.event_waiters import EventWaiters, TooManyWaiting
 from paynotify.ops.console.api.order_report import order_report
 from paynotify.ops.console.api.tokens import ApiCaller
 from paynotify.ops.console.index.follower import IndexAge
-from paynotify.ops.console.payments.explanation import Explanation, explained
-from paynotify.ops.console.payments.facts import payment_facts
-from paynotify.ops.console.payments.payment_rows import PaymentRows, announced_payment, of_unreported_order
+from paynotify.ops.console.payments.explainer import Explainer
+from paynotify.ops.console.payments.explanation import Explanation
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.schemas.api.answers import OrderReport, PaymentAnswer
 from paynotify.schemas.api.problems import NOT_FOUND, TOO_MANY_WAITING
-from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.merchants import Merchant
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.messages import PaymentStatus
-from paynotify.schemas.times import utc_now
 
 #: When a call that could not wait may try again.
 _RETRY_SECONDS = 5
@@ -40,9 +38,9 @@ class PaymentCalls:
         waiters: EventWaiters,
         age: Callable[[], IndexAge],
     ) -> None:
-        self._configuration = configuration
         self._merchants = {one.id: one for one in configuration.merchants}
         self._queries = queries
+        self._explainer = Explainer(configuration, queries)
         self._waiters = waiters
         self._age = age
 
@@ -94,19 +92,12 @@ class PaymentCalls:
         def goods(decides: PaymentStatus | None) -> str:
             if decides is not None:
                 return self._explained(merchant, decides.payment_id).sentence
-            named = self._rows(merchant, announced_payment(rows))
-            return self._sentence(merchant, of_unreported_order(named, rows)).sentence
+            return self._explainer.unreported(merchant, rows).sentence
 
         return order_report(merchant.id, order_id, rows, goods, seen_at)
 
     def _explained(self, merchant: Merchant, payment_id: str) -> Explanation:
-        return self._sentence(merchant, self._rows(merchant, payment_id))
-
-    def _rows(self, merchant: Merchant, payment_id: str) -> PaymentRows:
-        return self._queries.payment_rows(provider_of(merchant), merchant.id, payment_id)
-
-    def _sentence(self, merchant: Merchant, rows: PaymentRows) -> Explanation:
-        return explained(payment_facts(rows, self._configuration, merchant, utc_now()))
+        return self._explainer.explained(merchant, self._explainer.rows(merchant, payment_id))
 
     async def _newest(self, merchant: str, payment_id: str) -> PaymentStatus | None:
         return await run_in_threadpool(self._queries.payment, merchant, payment_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,23 +16,22 @@ from paynotify.ops.console.access.identity import Role, identity_of
 from paynotify.ops.console.actions.offers import order_offers, payment_offers
 from paynotify.ops.console.live.pages import news_address
 from paynotify.ops.console.payments.amounts_compared import amounts_compared
-from paynotify.ops.console.payments.explanation import Explanation, explained
-from paynotify.ops.console.payments.facts import payment_facts
+from paynotify.ops.console.payments.explainer import Explainer
+from paynotify.ops.console.payments.explanation import Explanation
 from paynotify.ops.console.payments.order_answer import newest_events, order_answer
-from paynotify.ops.console.payments.payment_rows import PaymentRows, announced_payment, of_unreported_order
+from paynotify.ops.console.payments.payment_rows import PaymentRows
 from paynotify.ops.console.payments.story import is_answered, story_lines, waiting_lookup
-from paynotify.ops.console.queries import IndexQueries, IndexRow
+from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.ops.console.topic_access import OpenReader, TopicAccess
 from paynotify.ops.trace.reading import read_timeline
 from paynotify.ops.trace.timeline import Timeline
-from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.merchants import Merchant
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
 from paynotify.schemas.ids import MAX_ID_LENGTH
 from paynotify.schemas.money import Money
-from paynotify.schemas.times import utc_now
 
 #: The payments of an order that are explained; few orders have more than two.
 _MAX_PAYMENTS: Final = 20
@@ -52,6 +51,7 @@ class PaymentPages:
         self._merchants = {one.id: one for one in configuration.merchants}
         self._configuration = configuration
         self._queries = queries
+        self._explainer = Explainer(configuration, queries)
         self._renderer = renderer
         self._mark = mark
         self._topics = TopicAccess(open_reader or (lambda: TopicReader(configuration)))
@@ -72,9 +72,9 @@ class PaymentPages:
         except (ClusterUnavailableError, ConfigurationError) as error:
             problem = str(error)
         retry = waiting_lookup(story) if story is not None else None
-        rows = await run_in_threadpool(self._queries.payment_rows, provider_of(merchant), merchant.id, payment_id)
+        rows = await run_in_threadpool(self._explainer.rows, merchant, payment_id)
         answered = story is not None and is_answered(story)
-        why = self._sentence(merchant, replace(rows, dead=None) if answered else rows, retry)
+        why = self._explainer.explained(merchant, replace(rows, dead=None) if answered else rows, retry)
         is_known = any((rows.event, rows.expected, rows.request, rows.rejected, rows.dead, story and story.entries))
         if not is_known:
             raise HTTPException(404, problem or f"Nothing is known of the payment {merchant.id}/{payment_id}.")
@@ -95,10 +95,10 @@ class PaymentPages:
         if not any(found.values()):
             raise HTTPException(404, f"Nothing is known of the order {order_id!r} of {merchant.id}.")
         names = [row["payment_id"] for row in found["payments"]][:_MAX_PAYMENTS]
-        payments = [await run_in_threadpool(self._explained, merchant, one) for one in names]
+        payments = await run_in_threadpool(self._explained, merchant, names)
         expected = found["expected"][0] if found["expected"] else None
         answer = order_answer(_expected(expected), newest_events(found["payments"]))
-        why = await run_in_threadpool(self._without_payment, merchant, found) if not payments else None
+        why = await run_in_threadpool(self._explainer.unreported, merchant, found) if not payments else None
         return self._renderer.page(
             request, "order.html", merchant=merchant.id, order_id=order_id, answer=answer, payments=payments,
             expected=expected, overdue=found["overdue"], requests=found["requests"],
@@ -117,17 +117,9 @@ class PaymentPages:
             raise HTTPException(404, f"There is no merchant {request.path_params['merchant']!r} in the configuration.")
         return merchant, found
 
-    def _explained(self, merchant: Merchant, payment_id: str) -> tuple[PaymentRows, Explanation]:
-        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, payment_id)
-        return rows, self._sentence(merchant, rows)
-
-    def _sentence(self, merchant: Merchant, rows: PaymentRows, retry: tuple[str, str] | None = None) -> Explanation:
-        return explained(payment_facts(rows, self._configuration, merchant, utc_now(), retry))
-
-    def _without_payment(self, merchant: Merchant, found: Mapping[str, list[IndexRow]]) -> Explanation:
-        """About an order of which no payment is reported."""
-        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, announced_payment(found))
-        return self._sentence(merchant, of_unreported_order(rows, found))
+    def _explained(self, merchant: Merchant, payment_ids: Iterable[str]) -> list[tuple[PaymentRows, Explanation]]:
+        found = [self._explainer.rows(merchant, one) for one in payment_ids]
+        return [(rows, self._explainer.explained(merchant, rows)) for rows in found]
 
     def _story(self, merchant: Merchant, payment_id: str) -> Timeline:
         with self._topics.reader() as reader:
