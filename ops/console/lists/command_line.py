@@ -7,8 +7,6 @@ from typing import Literal
 
 from paynotify.ops.console.lists.filters import ActionsFilter, DeadFilter, RejectedFilter
 
-_REPEATED = ("reason", "merchant", "provider", "key", "by", "command", "payment")
-
 
 def replay_command(kind: Literal["rejected", "dead"], wanted: RejectedFilter | DeadFilter) -> str:
     """`paynotify replay` over exactly the records of the filter; without ``--yes`` it only lists them."""
@@ -24,5 +22,5 @@ def history_command(wanted: ActionsFilter) -> str:
 
 
 def _options(wanted: ActionsFilter | RejectedFilter | DeadFilter) -> list[str]:
-    """Each in one word, as a value may begin with a hyphen."""
-    return [f"--{name}={text}" for name, text in wanted.pairs() if name in (*_REPEATED, "since", "until")]
+    """Every field but the place in the list, each in one word, as a value may begin with a hyphen."""
+    return [f"--{name}={text}" for name, text in wanted.pairs() if name != "before"]

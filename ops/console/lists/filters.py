@@ -208,6 +208,11 @@ def parse_filter(kind: type[F], pairs: Iterable[tuple[str, str]], merchants: Col
     return read
 
 
+def words_of(one: Field[Any], merchants: Collection[str]) -> tuple[str, ...] | None:
+    """The words that a filter's field may have; None if it has texts. ``merchants`` are those that may be named."""
+    return tuple(merchants) if one.metadata.get("merchants") else one.metadata.get("words")
+
+
 def _value(one: Field[Any], texts: Sequence[str], merchants: Collection[str]) -> Any:
     if one.name == "before":
         return _cursor(texts[-1])
@@ -215,7 +220,7 @@ def _value(one: Field[Any], texts: Sequence[str], merchants: Collection[str]) ->
         return texts[-1][:MAX_ID_LENGTH]
     if len(texts) > MAX_VALUES or any(len(text) > MAX_ID_LENGTH for text in texts):
         raise WrongFilterError(f"{one.name} has more than {MAX_VALUES} values, or too long a one.")
-    words = tuple(merchants) if one.metadata.get("merchants") else one.metadata["words"]
+    words = words_of(one, merchants)
     for text in texts:
         if words is not None and text not in words:
             allowed = f"one of {', '.join(words)}" if words else "one that you may see; there is none"

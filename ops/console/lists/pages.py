@@ -14,7 +14,7 @@ from starlette.responses import Response
 from paynotify.ops.console.access.identity import Role, identity_of
 from paynotify.ops.console.actions.offers import list_offers
 from paynotify.ops.console.lists.definitions import ConsoleList, console_lists
-from paynotify.ops.console.lists.filters import ListFilter, WrongFilterError, parse_filter
+from paynotify.ops.console.lists.filters import ListFilter, WrongFilterError, parse_filter, words_of
 from paynotify.ops.console.live.pages import news_address
 from paynotify.ops.console.queries import IndexQueries, IndexRow
 from paynotify.ops.console.rendering import PageRenderer
@@ -80,8 +80,7 @@ class ListPages:
             raise HTTPException(400, str(error)) from None
         groups: list[IndexRow] = []
         if shown.groups and not wanted.before:
-            first = replace(wanted, before=())
-            groups = await run_in_threadpool(self._queries.groups, shown.shape, shown.groups, first, merchants)
+            groups = await run_in_threadpool(self._queries.groups, shown.shape, shown.groups, wanted, merchants)
         return self._renderer.page(
             request,
             "list.html",
@@ -92,14 +91,14 @@ class ListPages:
             newest=replace(wanted, before=()).query(),
             groups=[(row, _narrowed(wanted, shown, row, named)) for row in groups],
             form=[_form_field(one, wanted, named) for one in fields(wanted) if one.name != "before"],
-            command=shown.command(replace(wanted, before=())) if shown.command is not None else "",
+            command=shown.command(wanted) if shown.command is not None else "",
             offers=list_offers(identity_of(request), wanted),
         )
 
 
 def _narrowed(wanted: ListFilter, shown: ConsoleList, row: IndexRow, named: list[str]) -> str:
     """The list of one group of rows; empty where the group is of no known word, and so of no filter."""
-    known = {one.name: named if one.metadata.get("merchants") else one.metadata.get("words") for one in fields(wanted)}
+    known = {one.name: words_of(one, named) for one in fields(wanted)}
     if any(row[name] not in (known[name] or ()) for name in shown.groups):
         return ""
     changes: dict[str, Any] = {name: (row[name],) for name in shown.groups}
@@ -109,5 +108,4 @@ def _narrowed(wanted: ListFilter, shown: ConsoleList, row: IndexRow, named: list
 def _form_field(one: Field[Any], wanted: ListFilter, named: list[str]) -> FormField:
     value = getattr(wanted, one.name)
     chosen = (value,) if isinstance(value, str) else value
-    words = tuple(named) if one.metadata.get("merchants") else one.metadata.get("words")
-    return FormField(one.name, words, chosen, one.metadata.get("hint", _TIME_HINT))
+    return FormField(one.name, words_of(one, named), chosen, one.metadata.get("hint", _TIME_HINT))
