@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.console.actions.pages import ActionPages
 from paynotify.ops.console.flow.pages import FlowPages
 from paynotify.ops.console.flow.sampler import FlowSampler
@@ -49,11 +50,12 @@ def page_routes(
     def examine() -> Iterator[ScopedFinding]:
         return examined(configuration, ExaminationScope(as_worker=False))
 
+    opened = open_reader or (lambda: TopicReader(configuration))
     groups: tuple[PageGroup, ...] = (
         ListPages(configuration, queries, renderer, mark),
-        SearchPages(configuration, queries, renderer, open_reader),
-        PaymentPages(configuration, queries, renderer, open_reader, mark),
-        RecordPages(configuration, renderer, open_reader),
+        SearchPages(configuration, queries, renderer, opened),
+        PaymentPages(configuration, queries, renderer, opened, mark),
+        RecordPages(configuration, renderer, opened),
         ReconciliationPages(queries, renderer),
         LivePages(configuration, fan_out, renderer),
         FlowPages(configuration, sampler, queries, renderer),

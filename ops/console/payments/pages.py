@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.console.access.identity import Role, identity_of
 from paynotify.ops.console.actions.offers import order_offers, payment_offers
 from paynotify.ops.console.live.pages import news_address
@@ -45,7 +44,7 @@ class PaymentPages:
         configuration: Configuration,
         queries: IndexQueries,
         renderer: PageRenderer,
-        open_reader: OpenReader | None = None,
+        open_reader: OpenReader,
         mark: Callable[[], str] = str,
     ) -> None:
         self._merchants = {one.id: one for one in configuration.merchants}
@@ -54,7 +53,7 @@ class PaymentPages:
         self._explainer = Explainer(configuration, queries)
         self._renderer = renderer
         self._mark = mark
-        self._topics = TopicAccess(open_reader or (lambda: TopicReader(configuration)))
+        self._topics = TopicAccess(open_reader)
 
     def routes(self) -> tuple[ConsoleRoute, ...]:
         return (

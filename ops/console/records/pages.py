@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition
 from paynotify.ops.console.access.identity import Identity, Role, identity_of
 from paynotify.ops.console.links import payment_path, record_path
 from paynotify.ops.console.records.facts import RecordFacts, merchant_of, record_facts
@@ -27,13 +27,11 @@ _MAX_PARTITION: Final = 2**31 - 1
 class RecordPages:
     """Answers with what may be shown of a record, to those who may see its merchant."""
 
-    def __init__(
-        self, configuration: Configuration, renderer: PageRenderer, open_reader: OpenReader | None = None
-    ) -> None:
+    def __init__(self, configuration: Configuration, renderer: PageRenderer, open_reader: OpenReader) -> None:
         self._merchants = frozenset(one.id for one in configuration.merchants)
         self._prefix = configuration.kafka.topic_prefix
         self._renderer = renderer
-        self._topics = TopicAccess(open_reader or (lambda: TopicReader(configuration)))
+        self._topics = TopicAccess(open_reader)
 
     def routes(self) -> tuple[ConsoleRoute, ...]:
         return (ConsoleRoute("/records/{topic}/{partition}/{offset}", self.record, Role.VIEWER),)

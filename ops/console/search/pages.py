@@ -8,7 +8,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.console.access.identity import Identity, Role, identity_of
 from paynotify.ops.console.links import payment_path, record_path
 from paynotify.ops.console.queries import LEAST_CHARACTERS, IndexQueries, Merchants, SearchHit
@@ -33,10 +32,10 @@ class SearchPages:
         configuration: Configuration,
         queries: IndexQueries,
         renderer: PageRenderer,
-        open_reader: OpenReader | None = None,
+        open_reader: OpenReader,
     ) -> None:
         self._configuration = configuration
-        self._topics = TopicAccess(open_reader or (lambda: TopicReader(configuration)))
+        self._topics = TopicAccess(open_reader)
         self._merchants = frozenset(one.id for one in configuration.merchants)
         self._topic = configuration.kafka.topic
         self._queries = queries
