@@ -19,7 +19,7 @@ _SHOWN: Final[Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...], str]]] =
     "rejected": ("rejected notification", ("notification_id", "transaction_id"), ("reason",), "at"),
     "dead": ("dead letter", ("record_id", "transaction_id"), ("reason",), "at"),
 }
-_TOPICS: Final = {one.name: one.topic for one in TABLES}
+_TABLES: Final = {one.name: one for one in TABLES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,6 @@ def only_page(hits: Sequence[SearchHit], text: str, topic: Callable[[str], str])
 
 def _shown(hit: SearchHit, text: str, topic: Callable[[str], str]) -> ShownHit:
     kind, ids, states, at = _SHOWN[hit.kind]
-    matched = [name for one in TABLES if one.name == hit.kind for name in one.searched]
     return ShownHit(
         kind=kind,
         merchant=_value(hit.row, "merchant"),
@@ -67,7 +66,7 @@ def _shown(hit: SearchHit, text: str, topic: Callable[[str], str]) -> ShownHit:
         order_id=_value(hit.row, "order_id"),
         state=" ".join(value for name in states if (value := _value(hit.row, name))),
         at=_value(hit.row, at),
-        is_exact=any(hit.row[name] == text for name in matched),
+        is_exact=any(hit.row[name] == text for name in _TABLES[hit.kind].searched),
     )
 
 
@@ -79,7 +78,7 @@ def _href(hit: SearchHit, topic: Callable[[str], str]) -> str:
         return order_path(row["merchant"], row["order_id"])
     if hit.kind == "requests" and row["payment_id"]:
         return payment_path(row["merchant"], row["payment_id"])
-    return record_path(topic(_TOPICS[hit.kind]), row["partition"], row["offset"])
+    return record_path(topic(_TABLES[hit.kind].topic), row["partition"], row["offset"])
 
 
 def _value(row: IndexRow, name: str) -> Any:
