@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from paynotify.ops.console.api.answering import answered
 from paynotify.ops.console.api.tokens import ApiCaller
-from paynotify.ops.console.flow.history import StepFigures, figures_at
+from paynotify.ops.console.flow.history import StepFigures, newest_figures
 from paynotify.ops.console.flow.money_news import money_news
 from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.flow.steps import FlowStep
@@ -39,12 +39,7 @@ class FlowCalls:
         merchants = {one: provider for one, provider in self._providers.items() if caller.sees(one)}
         news = await run_in_threadpool(money_news, self._queries, merchants)
         samples = self._sampler.history.samples()
-        providers = {"", *merchants.values()}
-        measured = (
-            (one, figures_at(samples, len(samples) - 1, one.name) if samples else None)
-            for one in self._sampler.steps
-            if one.provider in providers
-        )
+        measured = ((one, newest_figures(samples, one.name)) for one in self._sampler.steps_of(merchants.values()))
         answer = FlowAnswer(
             sampled_at=rfc3339_of(samples[-1].at) if samples else None,
             problem=self._sampler.problem,

@@ -99,6 +99,11 @@ def figures_at(samples: Sequence[FlowSample], place: int, step: str) -> StepFigu
     return StepFigures(arriving, rate, reading.lag, reading.waiting, oldest_seconds, state)
 
 
+def newest_figures(samples: Sequence[FlowSample], step: str) -> StepFigures | None:
+    """A step's figures by the newest sample; None if it was not measured, or nothing was yet."""
+    return figures_at(samples, len(samples) - 1, step) if samples else None
+
+
 def step_state(rate: float | None, lag: int, oldest_seconds: float | None) -> StepState:
     """One word for a step. A ``rate`` of None is not known yet."""
     if lag == 0:

@@ -20,7 +20,7 @@ from paynotify.ops.console.flow.history import (
     FlowMeasure,
     FlowSample,
     StepFigures,
-    figures_at,
+    newest_figures,
     series,
 )
 from paynotify.ops.console.flow.money_news import MoneyNews, money_news
@@ -107,8 +107,7 @@ class FlowPages:
 
     def _steps_for(self, request: Request) -> list[FlowStep]:
         """The steps that the viewer's merchants' payments take."""
-        providers = {"", *self._merchants(request).values()}
-        return [one for one in self._sampler.steps if one.provider in providers]
+        return self._sampler.steps_of(self._merchants(request).values())
 
 
 def age_text(seconds: float) -> str:
@@ -120,7 +119,7 @@ def age_text(seconds: float) -> str:
 
 
 def _shown(steps: Sequence[FlowStep], samples: Sequence[FlowSample]) -> list[ShownStep]:
-    return [ShownStep(one, figures_at(samples, len(samples) - 1, one.name) if samples else None) for one in steps]
+    return [ShownStep(one, newest_figures(samples, one.name)) for one in steps]
 
 
 def _sees_all(request: Request) -> bool:

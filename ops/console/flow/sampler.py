@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from paynotify.ops.console.flow.history import SAMPLE_SECONDS, FlowHistory, FlowSample
 from paynotify.ops.console.flow.readings import flow_reader
-from paynotify.ops.console.flow.steps import flow_steps
+from paynotify.ops.console.flow.steps import FlowStep, flow_steps
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import PaynotifyError
 from paynotify.service.logs import event
@@ -31,6 +32,11 @@ class FlowSampler:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
         self.problem = ""
+
+    def steps_of(self, providers: Iterable[str]) -> list[FlowStep]:
+        """The steps that payments of these providers take."""
+        wanted = {"", *providers}
+        return [one for one in self.steps if one.provider in wanted]
 
     def start(self) -> None:
         self._thread.start()
