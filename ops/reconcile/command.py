@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
@@ -11,11 +10,12 @@ from paynotify.ops.common.arguments import integer_between, number_between
 from paynotify.ops.common.merchants import find_merchant
 from paynotify.ops.common.operator import add_operator_options, operator_of
 from paynotify.ops.common.progress_bar import ProgressBar
-from paynotify.ops.common.times import TIME_FORMS, parse_duration_option, parse_time_option
+from paynotify.ops.common.times import TIME_FORMS
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.reconcile.compare import PaymentEntry, Period
 from paynotify.ops.reconcile.csv_export import COLUMNS, read_export
 from paynotify.ops.reconcile.kept_report import keep, kept_report
+from paynotify.ops.reconcile.options import DEFAULT_SLACK, parse_period
 from paynotify.ops.reconcile.planning import compared, lister_of, repair_of
 from paynotify.ops.reconcile.repair import RepairPlan, queue
 from paynotify.ops.reconcile.report import PRINTERS, ReconcileReport, report_of
@@ -27,7 +27,6 @@ from paynotify.schemas.errors import ConfigurationError
 _RECORDED: Final = ("start", "end", "export", "slack", "rate")
 _MAX_RATE: Final = 1000
 _MAX_LIMIT: Final = 1_000_000
-_MAX_SLACK: Final = timedelta(days=7)
 
 _EPILOG: Final = f"""\
 Compares payments.latest with the provider's list of payments, or with the shop's CSV export (--export; required for
@@ -64,9 +63,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--export", metavar="FILE", help="compare with this CSV export of the shop")
     parser.add_argument(
         "--slack",
-        default="15m",
+        default=DEFAULT_SLACK,
         metavar="DURATION",
-        help="how far the times of the two sides may differ (default: 15m)",
+        help="how far the times of the two sides may differ (default: %(default)s)",
     )
     parser.add_argument(
         "--format", choices=("table", "csv", "json"), default="table", help="output format (default: table)"
@@ -111,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     configuration = load(arguments.config)
     operator = operator_of(arguments.by, arguments.why)  # wrong names are refused before anything is compared
     merchant = _merchant(arguments, configuration)
-    period = _period(arguments)
+    period = parse_period(arguments.start, arguments.end, arguments.slack)
     exported = read_export(arguments.export) if arguments.export is not None else None
     with TopicReader(configuration) as reader:
         report = _report(reader, configuration, merchant, period, exported, arguments)
@@ -131,20 +130,6 @@ def _merchant(arguments: argparse.Namespace, configuration: Configuration) -> Me
             f"The shop's CSV file has the columns {', '.join(COLUMNS)}."
         )
     return merchant
-
-
-def _period(arguments: argparse.Namespace) -> Period:
-    now = datetime.now(UTC)
-    start = parse_time_option("--from", arguments.start, now)
-    end = parse_time_option("--to", arguments.end, now) or now
-    assert start is not None
-    slack = parse_duration_option("--slack", arguments.slack)
-    end = min(end, now)  # nothing can be missing from the future
-    if start >= end:
-        raise ConfigurationError("--from must be before --to and in the past; the period is empty.")
-    if slack > _MAX_SLACK:
-        raise ConfigurationError(f"--slack must be at most {_MAX_SLACK.days} days, got {arguments.slack!r}.")
-    return Period(start=start, end=end, slack=slack, now=now)
 
 
 def _report(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from paynotify.ops.common.action_log import ActionLog, intention, recorded_values
 from paynotify.ops.common.merchants import find_merchant
-from paynotify.ops.common.times import TIME_FORMS, parse_duration_option, parse_time_option
+from paynotify.ops.common.times import TIME_FORMS
 from paynotify.ops.console.access.identity import Identity, Role
 from paynotify.ops.console.actions.action_run import ActionRun
 from paynotify.ops.console.actions.console_action import ActionContext, require
@@ -19,6 +19,7 @@ from paynotify.ops.console.actions.forms import ActionField, FormValues
 from paynotify.ops.console.actions.planned import ActionRefusedError, Performer, PlannedAction
 from paynotify.ops.reconcile.compare import Period, by_kind
 from paynotify.ops.reconcile.kept_report import kept_report, write_report
+from paynotify.ops.reconcile.options import DEFAULT_SLACK, parse_period
 from paynotify.ops.reconcile.planning import Comparison, compared, lister_of, repair_of
 from paynotify.ops.reconcile.repair import CAUSE, RepairPlan, leave_out_queued, lookup_id, queue
 from paynotify.ops.reconcile.report import ReconcileReport, report_of
@@ -35,7 +36,6 @@ logger = logging.getLogger("paynotify.console")
 _PER_SECOND: Final = 5.0
 _MAX_LISTED: Final = 20
 _MAX_PERIOD: Final = timedelta(days=31)
-_SLACK: Final = "15m"
 _HEADER: Final = ("operation", "asks for")
 
 
@@ -205,11 +205,7 @@ def _merchant(context: ActionContext, form: FormValues, identity: Identity) -> M
 
 
 def _period(form: FormValues) -> Period:
-    now = datetime.now(UTC)
-    start = parse_time_option("--from", form.text("from") or "24h", now)
-    end = parse_time_option("--to", form.text("to"), now) or now
-    assert start is not None, "a text was given"
-    end = min(end, now)  # nothing can be missing from the future
-    if not start < end <= start + _MAX_PERIOD:
-        raise ConfigurationError(f"from must be before to, in the past, and at most {_MAX_PERIOD.days} days before it.")
-    return Period(start=start, end=end, slack=parse_duration_option("--slack", _SLACK), now=now)
+    period = parse_period(form.text("from") or "24h", form.text("to"), DEFAULT_SLACK)
+    if period.end - period.start > _MAX_PERIOD:
+        raise ConfigurationError(f"from must be at most {_MAX_PERIOD.days} days before to.")
+    return period
