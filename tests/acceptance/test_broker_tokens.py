@@ -17,7 +17,8 @@ from paynotify.schemas import topics
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.shopping import Shopping, buy
 from tests.acceptance.tokens import broker_with_tokens, by_endpoint
-from tests.fakes.token_issuer import SECRET, TokenIssuer
+from tests.fakes.issuer_server import SECRET
+from tests.fakes.token_issuer import TokenIssuer
 from tests.fault.proxy import Proxy
 from tests.long_form import LONG
 

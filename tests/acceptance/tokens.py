@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from paynotify.sandbox.broker import LocalBroker
-from tests.fakes.token_issuer import AUDIENCE, CLIENT, ISSUER, SECRET, TokenIssuer
+from tests.fakes.issuer_server import SECRET
+from tests.fakes.token_issuer import AUDIENCE, CLIENT, ISSUER, TokenIssuer
 
 _PACKAGE = "org.apache.kafka.common.security.oauthbearer"
 

@@ -27,7 +27,8 @@ from paynotify.service.msk_signer import MskSigner
 from paynotify.service.oauth_token import _RENEW_SHARE, FetchedToken, FileToken
 from paynotify.service.token_endpoint import TokenEndpoint
 from tests.fakes import configurations
-from tests.fakes.token_issuer import CLIENT, SECRET, TokenIssuer
+from tests.fakes.issuer_server import SECRET
+from tests.fakes.token_issuer import CLIENT, TokenIssuer
 
 DEADLINE_SECONDS: Final = 10.0
 

@@ -25,7 +25,8 @@ from paynotify.schemas.configuration.console import ConsoleSettings
 from paynotify.schemas.configuration.console_access import ConsoleAccessSettings, RoleGrant, SignInSettings
 from paynotify.schemas.configuration.secrets import SecretRef
 from paynotify.schemas.errors import ConfigurationError
-from tests.fakes.login_issuer import CLIENT, SECRET, LoginIssuer
+from tests.fakes.issuer_server import SECRET
+from tests.fakes.login_issuer import CLIENT, LoginIssuer
 
 PUBLIC = "https://console.shop.example"
 GRANTS = (RoleGrant(groups=("finance",), role="viewer", merchants=("shop-uk",)),)
