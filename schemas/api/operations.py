@@ -85,6 +85,7 @@ def _words(name: str, meaning: str, words: Iterable[str] | None = None) -> ApiPa
 
 
 _MERCHANT: Final = _path("merchant", "The merchant's id in the configuration.")
+_PROVIDER: Final = _words("provider", "Only of these providers.", provider_names())
 _TEXT: Final = {"type": "string", "maxLength": MAX_ID_CHARACTERS}
 #: Of every list.
 _LISTED: Final = (
@@ -134,7 +135,7 @@ OPERATIONS: Final = (
                 "If-None-Match",
                 "header",
                 "The `ETag` of the answer that you have.",
-                {"type": "string", "maxLength": MAX_ID_CHARACTERS},
+                _TEXT,
             ),
         ),
         problems=(NOT_FOUND, TOO_MANY_WAITING),
@@ -178,8 +179,9 @@ OPERATIONS: Final = (
         answer=RejectedAnswer,
         parameters=(
             _words("reason", "Only with these reasons.", REJECT_REASONS),
-            _words("provider", "Only of these providers.", provider_names()),
-            *(_KEY, *_LISTED),
+            _PROVIDER,
+            _KEY,
+            *_LISTED,
         ),
     ),
     ApiOperation(
@@ -191,8 +193,9 @@ OPERATIONS: Final = (
         answer=DeadAnswer,
         parameters=(
             _words("reason", "Only with these reasons.", DEAD_REASONS),
-            _words("provider", "Only of these providers.", provider_names()),
-            *(_KEY, *_LISTED),
+            _PROVIDER,
+            _KEY,
+            *_LISTED,
         ),
     ),
     ApiOperation(
@@ -204,7 +207,7 @@ OPERATIONS: Final = (
         answer=OverdueAnswer,
         parameters=(
             _words("state", "`raised`, or `cleared` since.", ("raised", "cleared")),
-            _words("provider", "Only of these providers.", provider_names()),
+            _PROVIDER,
             _words("reason", "`settlement`: only the bank's money is missing.", ("settlement", "none")),
             *_LISTED,
         ),
