@@ -30,12 +30,8 @@ _COMPARED: Final[Mapping[str, Callable[[Any, Any], Iterator[str]]]] = {
 
 def breaking_changes(folder: Path) -> list[str]:
     """What today's contract breaks of the released one, each with its document."""
-    today = documents()
     changes = [
-        f"{name}: {change}"
-        for name, compared in _COMPARED.items()
-        if (folder / name).exists()  # a document that is new breaks nobody
-        for change in compared(orjson.loads((folder / name).read_bytes()), orjson.loads(today[name]))
+        f"{name}: {change}" for name, before, after in _releases(folder) for change in _COMPARED[name](before, after)
     ]
     return list(dict.fromkeys(changes))  # a stage reads what another one writes: both would miss the same
 
@@ -52,14 +48,18 @@ def keep(folder: Path) -> None:
 
 def version_problem(folder: Path) -> str | None:
     """Why today's contract can't be kept under its version: another one has it."""
-    today = documents()
-    for name in _COMPARED:
-        if not (folder / name).exists():
-            continue
-        before, after = orjson.loads((folder / name).read_bytes()), orjson.loads(today[name])
+    for name, before, after in _releases(folder):
         if before != after and before["info"]["version"] == after["info"]["version"]:
             return f"{name} has changed, and its version is {VERSION} as before. Raise it in {json_schema.__name__}."
     return None
+
+
+def _releases(folder: Path) -> Iterator[tuple[str, Any, Any]]:
+    """Each document's name, as it was released and as it is today. One that is new breaks nobody, and is left out."""
+    today = documents()
+    for name in _COMPARED:
+        if (folder / name).exists():
+            yield name, orjson.loads((folder / name).read_bytes()), orjson.loads(today[name])
 
 
 def main(arguments: list[str]) -> int:
