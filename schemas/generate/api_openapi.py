@@ -7,6 +7,7 @@ from typing import Any, Final
 from paynotify.schemas.api.operations import OPERATIONS, PREFIX, ApiOperation, ApiParameter
 from paynotify.schemas.api.problems import MEDIA_TYPE, PROBLEMS, Problem, ProblemKind, by_status
 from paynotify.schemas.generate.message_schemas import component_schemas
+from paynotify.schemas.generate.openapi import document_head, header_references
 
 _DESCRIPTION: Final = """\
 What the console knows, for programs: has an order been paid, what is a payment's newest event, what needs a person.
@@ -40,14 +41,7 @@ _INDEX_HEADERS: Final = ("Index-Behind", "Index-As-Of")
 def api_openapi(version: str) -> dict[str, Any]:
     """The document: one path for each operation."""
     return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "paynotify console API",
-            "version": version,
-            "description": _DESCRIPTION,
-            "contact": {"name": "paynotify"},
-            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
-        },
+        **document_head("paynotify console API", version, _DESCRIPTION),
         "servers": [
             {
                 "url": f"https://{{host}}{PREFIX}",
@@ -80,7 +74,7 @@ def _operation(one: ApiOperation) -> dict[str, Any]:
     if one.parameters:
         operation["parameters"] = [_parameter(parameter) for parameter in one.parameters]
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{one.answer.__name__}"}}}
-    headers = _headers(*_INDEX_HEADERS, *(("ETag",) if one.has_tag else ()))
+    headers = header_references([*_INDEX_HEADERS, *(("ETag",) if one.has_tag else ())])
     answers: dict[int, dict[str, Any]] = {200: {"description": "The answer.", "headers": headers, "content": content}}
     answers |= {status: {"description": meaning, "headers": headers} for status, meaning in one.further}
     answers |= {status: {"$ref": f"#/components/responses/Status{status}"} for status in by_status(one.all_problems())}
@@ -98,9 +92,5 @@ def _refusal(kinds: tuple[ProblemKind, ...]) -> dict[str, Any]:
     names += ["Retry-After"] if any(one.retry_after for one in kinds) else []
     answer: dict[str, Any] = {"description": " ".join(f"`{one.name}`: {one.title}" for one in kinds)}
     if names:
-        answer["headers"] = _headers(*names)
+        answer["headers"] = header_references(names)
     return {**answer, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-
-
-def _headers(*names: str) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -48,14 +48,7 @@ def openapi(version: str) -> dict[str, Any]:
     """The document: two paths for each provider, without and with a token; their methods are the route's."""
     routes = {provider: contract.route for provider, contract in provider_contracts().items()}
     return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "paynotify ingress",
-            "version": version,
-            "description": _DESCRIPTION,
-            "contact": {"name": "paynotify"},
-            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
-        },
+        **document_head("paynotify ingress", version, _DESCRIPTION),
         "servers": [
             {
                 "url": "https://{host}",
@@ -79,6 +72,25 @@ def openapi(version: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def document_head(title: str, version: str, description: str) -> dict[str, Any]:
+    """How an OpenAPI document of paynotify begins."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": version,
+            "description": description,
+            "contact": {"name": "paynotify"},
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+        },
+    }
+
+
+def header_references(names: Iterable[str]) -> dict[str, Any]:
+    """The headers of an answer, each by its name among the document's components."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _paths(provider: str, route: Route) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -167,5 +179,4 @@ def _response_name(response: IngressResponse) -> str:
 
 def _response(response: IngressResponse) -> dict[str, Any]:
     names = (*(("Retry-After",) if response.retry_after else ()), *_HEADERS.get(response.status, ()))
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-    return {"description": response.meaning, **({"headers": headers} if headers else {})}
+    return {"description": response.meaning, **({"headers": header_references(names)} if names else {})}
