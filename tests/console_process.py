@@ -6,8 +6,8 @@ import http.client
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -42,41 +42,35 @@ class Console:
         if error is None and not was_killed:
             assert code == 0, self.child.end()
 
+    @contextmanager
+    def answer(
+        self, method: str, path: str, headers: Mapping[str, str], body: str | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The answer to a request on a connection of its own, while the block lasts."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)) as connection:
+            connection.request(method, path, body, headers)
+            yield connection.getresponse()
+
     def page(self, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)
-        try:
-            connection.request("GET", path, headers={"host": host})
-            answer = connection.getresponse()
+        with self.answer("GET", path, {"host": host}) as answer:
             leads = answer.headers["location"]
             if leads is None:
                 return answer.status, answer.read().decode()
-        finally:
-            connection.close()
         return self.page(leads, host)
 
     @contextmanager
     def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
         """A page's server-sent events."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
+        with self.answer("GET", path, {}) as answer:
             assert answer.status == 200
             answer.readline()
             yield answer
-        finally:
-            connection.close()
 
     def asked(self, path: str) -> tuple[int, Any]:
         """What the API answers to a program with `TOKEN`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_SECONDS)
-        try:
-            connection.request("GET", f"/api/v1{path}", headers={"authorization": f"Bearer {TOKEN}"})
-            answer = connection.getresponse()
+        with self.answer("GET", f"/api/v1{path}", {"authorization": f"Bearer {TOKEN}"}) as answer:
             content = answer.read()
             return answer.status, json.loads(content) if content else None
-        finally:
-            connection.close()
 
     def until(self, path: str, text: str) -> str:
         """The page, once it has the text."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,9 +57,7 @@ class SignedIn(Console):
         if form is not None:
             headers |= {"origin": self.address, "content-type": "application/x-www-form-urlencoded"}
             body = urlencode(form)
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
+        with self.answer(method, path, headers, body) as answer:
             if cookie := answer.getheader("set-cookie"):
                 self._cookie = cookie.partition(";")[0]
             return answer.status, answer.read().decode(), answer.getheader("location", "")
