@@ -88,9 +88,9 @@ def test_replay_is_watched_and_stopped(address: str) -> None:
     with chromium.launched() as browser:
         with visiting(browser, address, screen=PHONE, scheme="dark") as visit:
             page = begun(visit, per_second=4)
-            page.wait_for_function("() => document.querySelector('progress').value > 0")
+            page.wait_for_function("() => document.querySelector('progress')?.value > 0")
             page.evaluate("() => { window.stays = true; }")
-            page.wait_for_function("() => document.querySelector('progress').value > 4")
+            page.wait_for_function("() => document.querySelector('progress')?.value > 4")
             assert page.evaluate("() => window.stays"), "the page was loaded again"
             page.click("text=Stop")
             page.wait_for_selector("text=It was stopped after")
