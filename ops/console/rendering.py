@@ -16,6 +16,7 @@ from paynotify.ops.common.amounts import money_text
 from paynotify.ops.console.access.form_tokens import form_token
 from paynotify.ops.console.grafana import dashboard_url
 from paynotify.ops.console.index.follower import IndexAge
+from paynotify.ops.console.links import order_path, payment_path
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.money import Money
 from paynotify.schemas.times import rfc3339_of
@@ -40,6 +41,7 @@ class PageRenderer:
             lstrip_blocks=True,
             auto_reload=False,  # a page must not mix files of two releases
         )
+        self._templates.globals |= {"payment_path": payment_path, "order_path": order_path}
         self._templates.filters["amount"] = amount_text
         self._templates.filters["row_amount"] = lambda row: amount_text(Money(row["amount"], row["currency"]))
 
