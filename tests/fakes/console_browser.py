@@ -16,6 +16,7 @@ from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.lists.pages import ListPages
 from paynotify.ops.console.payments.pages import PaymentPages
 from paynotify.ops.console.queries import IndexQueries
+from paynotify.ops.console.reconciliations.pages import ReconciliationPages
 from paynotify.ops.console.records.pages import RecordPages
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.search.pages import SearchPages
@@ -54,6 +55,7 @@ async def console_browser(
         SearchPages(configuration, queries, renderer, open_reader),
         PaymentPages(configuration, queries, renderer, open_reader),
         RecordPages(configuration, renderer, open_reader),
+        ReconciliationPages(queries, renderer),
     )
     application = build_application(renderer, [route for one in groups for route in one.routes()], identify)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=application), base_url=HOST) as client:

@@ -8,25 +8,16 @@ from typing import Any, Final
 
 import httpx
 import pytest
-import yaml
 from starlette.requests import HTTPConnection
 
 from paynotify.ops.console.access.identity import EVERY_MERCHANT, Identity, Role
-from paynotify.ops.console.application import build_application
-from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.index.payment_index import PaymentIndex
-from paynotify.ops.console.lists.pages import ListPages
-from paynotify.ops.console.queries import IndexQueries
-from paynotify.ops.console.reconciliations.pages import ReconciliationPages
-from paynotify.ops.console.rendering import PageRenderer
 from paynotify.schemas import topics
-from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.messages import ReconciledDifference, ReconciledEntry, Reconciliation, encode
 from paynotify.schemas.money import Money
-from tests.fakes import configurations
+from tests.fakes.console_browser import console_browser
 from tests.fakes.console_topics import NAMES, record
 
-HOST: Final = "http://127.0.0.1:8090"
 EVERYBODY: Final = {EVERY_MERCHANT: Role.VIEWER}
 
 
@@ -86,11 +77,7 @@ async def browser(index: PaymentIndex, tmp_path: Path) -> AsyncIterator[tuple[ht
     async def identify(connection: HTTPConnection) -> Identity:
         return Identity("jo", "proxy", roles)
 
-    configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", tmp_path)), "test.yaml")
-    queries, renderer = IndexQueries(tmp_path / "index.sqlite"), PageRenderer(lambda: IndexAge(0, 1764410400.0))
-    pages = (ListPages(configuration, queries, renderer), ReconciliationPages(queries, renderer))
-    application = build_application(renderer, [route for one in pages for route in one.routes()], identify)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=application), base_url=HOST) as client:
+    async with console_browser(tmp_path / "index.sqlite", tmp_path, identify=identify) as client:
         yield client, roles
 
 
