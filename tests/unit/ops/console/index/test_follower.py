@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -21,16 +21,16 @@ from paynotify.schemas.messages import encode
 from tests.fakes.console_topics import NAMES, payment_status, record
 
 
-class EmptyReader:
-    """Has read everything at once, and stops the follower when it is asked a second time."""
+class OneTopicReader:
+    """Reads one partition of one topic, and finds no records."""
 
-    follower: TopicFollower
-    topic_ids: Mapping[str, str]
+    topic_ids: Mapping[str, str] = {}
+    asked = 0
 
     def __init__(self, configuration: Any) -> None:
-        self.asked = 0
+        pass
 
-    def __enter__(self) -> EmptyReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,14 +39,20 @@ class EmptyReader:
     def partitions(self, *_: str) -> list[TopicPartition]:
         return [TopicPartition(topics.LATEST, 0)]
 
+    def read(self, ranges: Any) -> Iterator[Any]:
+        return iter(())
+
+
+class EmptyReader(OneTopicReader):
+    """Has read everything at once, and stops the follower when it is asked a second time."""
+
+    follower: TopicFollower
+
     def ranges(self, wanted: list[TopicPartition]) -> list[OffsetRange]:
         self.asked += 1
         if self.asked > 1:
             self.follower._stopping.set()
         return [OffsetRange(one, 0, 1) for one in wanted]
-
-    def read(self, ranges: Any) -> Iterator[Any]:
-        return iter(())
 
 
 @pytest.mark.parametrize(
@@ -74,25 +80,11 @@ def test_index_of_missed_tombstones_or_other_topics_is_made_anew(
     database.close()
 
 
-class FailingReader:
+class FailingReader(OneTopicReader):
     """Reaches the end once; then each question fails. ``failed`` is set by the second failure."""
 
-    topic_ids: Mapping[str, str] = {}
     error: Exception
     failed: threading.Event
-    asked = 0
-
-    def __init__(self, configuration: Any) -> None:
-        pass
-
-    def __enter__(self) -> FailingReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def partitions(self, *_: str) -> list[TopicPartition]:
-        return [TopicPartition(topics.LATEST, 0)]
 
     def ranges(self, wanted: list[TopicPartition]) -> list[OffsetRange]:
         kind = type(self)
@@ -102,9 +94,6 @@ class FailingReader:
         if kind.asked > 2:
             kind.failed.set()
         raise kind.error
-
-    def read(self, ranges: Any) -> Iterator[Any]:
-        return iter(())
 
 
 @pytest.mark.parametrize(
