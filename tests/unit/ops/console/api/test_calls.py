@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from pathlib import Path
@@ -32,7 +31,7 @@ from paynotify.schemas.generate.json_schema import documents
 from paynotify.schemas.messages import OverduePayment, PaymentStatus, encode
 from paynotify.schemas.money import Money
 from tests.fakes import configurations
-from tests.fakes.console_topics import NAMES, expected_payment, payment_status, record
+from tests.fakes.console_topics import expected_payment, payment_status, record
 
 AT: Final = "2026-11-29T10:00:00.000Z"
 HOST: Final = "http://127.0.0.1:8090"
@@ -75,13 +74,6 @@ class Api:
         self.offset += 1
         self.index.apply(topics.LATEST, 0, [newest], self.offset)
         self.waiters.told(topics.LATEST, [newest])
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[PaymentIndex]:
-    one = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test")
-    yield one
-    one.close()
 
 
 @pytest.fixture

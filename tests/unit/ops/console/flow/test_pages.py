@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,10 @@ from paynotify.schemas import topics
 from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.messages import ProviderSilent, encode
 from tests.fakes import configurations
-from tests.fakes.console_topics import NAMES, payment_status, record
+from tests.fakes.console_topics import payment_status, record
 
 PREFIX = "try."
 HOST = "http://127.0.0.1:8090"
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[PaymentIndex]:
-    one = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test")
-    yield one
-    one.close()
 
 
 @asynccontextmanager

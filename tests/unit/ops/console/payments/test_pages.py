@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,7 @@ from paynotify.schemas import topics
 from paynotify.schemas.messages import Checks, PaymentRequest, PaymentStatus, encode
 from paynotify.schemas.money import Money
 from tests.fakes.console_browser import console_browser
-from tests.fakes.console_topics import NAMES, expected_payment, payment_status, record
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[PaymentIndex]:
-    one = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test")
-    yield one
-    one.close()
+from tests.fakes.console_topics import expected_payment, payment_status, record
 
 
 @pytest.fixture

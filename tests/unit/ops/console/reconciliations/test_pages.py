@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from paynotify.schemas import topics
 from paynotify.schemas.messages import ReconciledDifference, ReconciledEntry, Reconciliation, encode
 from paynotify.schemas.money import Money
 from tests.fakes.console_browser import console_browser
-from tests.fakes.console_topics import NAMES, record
+from tests.fakes.console_topics import record
 
 EVERYBODY: Final = {EVERY_MERCHANT: Role.VIEWER}
 
@@ -55,13 +55,6 @@ def differing(count: int) -> Reconciliation:
         reason="CASE-7",
         action_id="a-1",
     )
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[PaymentIndex]:
-    one = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test")
-    yield one
-    one.close()
 
 
 def keep(index: PaymentIndex, *reports: Reconciliation) -> None:
