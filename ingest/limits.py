@@ -11,7 +11,7 @@ from ipaddress import IPv6Address
 from typing import Final
 
 from paynotify.ingest.networks import parsed_address
-from paynotify.service.token_bucket import take
+from paynotify.service.token_bucket import refill, take
 
 #: What is stored of a call for one token. Providers' calls have less.
 TOKEN_BYTES: Final = 4096
@@ -38,6 +38,11 @@ class TokenBucket:
         )
         return ok
 
+    def wait_seconds(self, now_seconds: float) -> float:
+        """How long until there is a token to take; 0 if there is one."""
+        held = refill(self._tokens, self._at_seconds, now_seconds, self._rate_per_second, self._burst)
+        return 0.0 if held >= 1.0 else (1.0 - held) / self._rate_per_second
+
     def charge(self, tokens: int) -> None:
         """Take so many more for a call that was let in already. What is missing must be earned before the next one."""
         self._tokens = max(self._tokens - tokens, -self._burst)
@@ -59,7 +64,7 @@ class AddressLimits:
 
     def take(self, address: str, now_seconds: float) -> bool:
         """Take one token of the address; false if there is none."""
-        caller = caller_of(address)
+        caller = _caller(address)
         bucket = self._buckets.get(caller)
         if bucket is None:
             bucket = self._buckets[caller] = TokenBucket(self._rate_per_second, self._burst)
@@ -68,15 +73,19 @@ class AddressLimits:
         self._buckets.move_to_end(caller)
         return bucket.take(now_seconds)
 
+    def wait_seconds(self, address: str, now_seconds: float) -> float:
+        """How long until the address has a token to take; 0 if it has one."""
+        bucket = self._buckets.get(_caller(address))
+        return 0.0 if bucket is None else bucket.wait_seconds(now_seconds)
+
     def charge(self, address: str, tokens: int) -> None:
         """Take so many more of an address whose call was let in already."""
-        bucket = self._buckets.get(caller_of(address))
+        bucket = self._buckets.get(_caller(address))
         if bucket is not None:
             bucket.charge(tokens)
 
 
-def caller_of(address: str) -> str:
-    """Who a limit counts: the address, or for IPv6 its network."""
+def _caller(address: str) -> str:
     if ":" not in address:
         return address
     one = parsed_address(address)

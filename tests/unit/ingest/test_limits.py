@@ -51,6 +51,14 @@ def test_address_limits_track_a_limited_number_of_addresses() -> None:
     assert limits.take("192.0.2.0", 10.0), "heard of longest ago"
 
 
+def test_address_waits_until_it_has_earned_a_token() -> None:
+    limits = AddressLimits(0.5, 1)
+    assert limits.wait_seconds("192.0.2.1", 10.0) == 0
+    assert limits.take("192.0.2.1", 10.0)
+    assert [limits.wait_seconds("192.0.2.1", second) for second in (10.0, 11.0, 12.0)] == [2.0, 1.0, 0.0]
+    assert limits.take("192.0.2.1", 12.0), "asking takes nothing"
+
+
 def test_long_call_takes_the_tokens_of_several_and_leaves_a_debt() -> None:
     bucket = TokenBucket(rate_per_second=1, burst=3)
     assert bucket.take(0)

@@ -147,7 +147,7 @@ def test_failures_of_few_addresses_are_remembered(clock: Clock) -> None:
     limit = FailureLimit(clock)
     for number in range(10_050):
         limit.failed(f"10.0.{number // 256}.{number % 256}")
-    assert len(limit._buckets) == 10_000
+    assert len(limit._limits._buckets) == 10_000
 
 
 def test_verified_password_is_forgotten_in_time(clock: Clock) -> None:
