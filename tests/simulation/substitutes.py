@@ -50,7 +50,9 @@ def product_time(loop: Timeline, zone: tzinfo | None = None) -> datetime:
 def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterator[None]:
     """The product runs on the loop's time and the seed's chance. The collector rests: it runs when it likes."""
 
-    dates = SimpleNamespace(now=partial(product_time, loop), fromisoformat=datetime.fromisoformat)
+    dates = SimpleNamespace(
+        now=partial(product_time, loop), fromisoformat=datetime.fromisoformat, fromtimestamp=datetime.fromtimestamp
+    )
     replaced: list[tuple[Any, str, Any]] = [
         (times, "datetime", dates),
         (expectation_cache, "time", SimpleNamespace(monotonic=loop.time)),
