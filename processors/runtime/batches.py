@@ -76,7 +76,7 @@ async def _batches(
         try:
             if not waiting.records:
                 waiting.add(await queue.get())
-            if recent.are_many and len(waiting.records) < max_records:
+            if len(waiting.records) < max_records and recent.are_many(loop.time()):
                 await asyncio.sleep(wait_seconds)  # the cost is per batch: a few milliseconds gather many records
             while len(waiting.records) < max_records and not queue.empty():
                 waiting.add(queue.get_nowait())
@@ -99,12 +99,15 @@ class _RecentRecords:
     counted_at: float = 0.0
 
     def add(self, records: int, now_seconds: float) -> None:
-        self.count = self.count * math.exp((self.counted_at - now_seconds) / _BUSY_SECONDS) + records
+        self.count = self._left(now_seconds) + records
         self.counted_at = now_seconds
 
-    @property
-    def are_many(self) -> bool:
-        return self.count >= _BUSY_RECORDS
+    def are_many(self, now_seconds: float) -> bool:
+        """A burst counts no more after a pause: the next lone record is not made to wait."""
+        return self._left(now_seconds) >= _BUSY_RECORDS
+
+    def _left(self, now_seconds: float) -> float:
+        return self.count * math.exp((self.counted_at - now_seconds) / _BUSY_SECONDS)
 
 
 @dataclass(slots=True)
