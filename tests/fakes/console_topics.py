@@ -57,6 +57,11 @@ def payment_status(payment_id: str, sequence: int, order_id: str | None = None, 
     return PaymentStatus(payment_id=payment_id, sequence=sequence, order_id=order_id, **{**whole, **more})
 
 
+def newest_record(offset: int, status: PaymentStatus) -> Record:
+    """The payment's record on `payments.latest`, in its first partition."""
+    return record(topics.LATEST, 0, offset, f"{status.merchant}/{status.payment_id}", encode(status))
+
+
 def latest(partition: int, offset: int, draw: random.Random) -> Record:
     """Each payment has its partition; one in five records says that it is forgotten."""
     payment = draw.choice((("a", "b"), ("c/d",))[partition])

@@ -31,7 +31,7 @@ from paynotify.schemas.generate.json_schema import documents
 from paynotify.schemas.messages import OverduePayment, PaymentStatus, encode
 from paynotify.schemas.money import Money
 from tests.fakes import configurations
-from tests.fakes.console_topics import expected_payment, payment_status, record
+from tests.fakes.console_topics import expected_payment, newest_record, payment_status, record
 
 AT: Final = "2026-11-29T10:00:00.000Z"
 HOST: Final = "http://127.0.0.1:8090"
@@ -70,7 +70,7 @@ class Api:
 
     def publish(self, status: PaymentStatus) -> None:
         """As the follower does it."""
-        newest = record(topics.LATEST, 0, self.offset, f"{status.merchant}/{status.payment_id}", encode(status))
+        newest = newest_record(self.offset, status)
         self.offset += 1
         self.index.apply(topics.LATEST, 0, [newest], self.offset)
         self.waiters.told(topics.LATEST, [newest])

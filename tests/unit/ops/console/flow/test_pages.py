@@ -25,7 +25,7 @@ from paynotify.schemas import topics
 from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.messages import ProviderSilent, encode
 from tests.fakes import configurations
-from tests.fakes.console_topics import payment_status, record
+from tests.fakes.console_topics import newest_record, payment_status, record
 
 PREFIX = "try."
 HOST = "http://127.0.0.1:8090"
@@ -131,7 +131,7 @@ async def test_news_of_money_are_the_newest_of_each_provider(
         payment_status("d", 1, observed_at="2026-11-29T09:00:00.000Z", status="refunded"),
     ]
     for at, one in enumerate(made):
-        written = record(topics.LATEST, 0, at, f"shop-uk/{one.payment_id}", encode(one))
+        written = newest_record(at, one)
         index.apply(topics.LATEST, 0, [written], at + 1)
     silent = ProviderSilent(
         event_id="e", state="silent", provider="nevogate", unheard=3, since="2026-11-29T08:00:00.000Z",

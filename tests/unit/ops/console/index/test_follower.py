@@ -17,8 +17,7 @@ from paynotify.ops.console.index.follower import TopicFollower
 from paynotify.ops.console.index.payment_index import PaymentIndex
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.messages import encode
-from tests.fakes.console_topics import NAMES, payment_status, record
+from tests.fakes.console_topics import NAMES, newest_record, payment_status
 
 
 class OneTopicReader:
@@ -65,7 +64,7 @@ def test_index_of_missed_tombstones_or_other_topics_is_made_anew(
     monkeypatch.setattr(module, "TopicReader", reader)
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.001)
     index = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test")
-    index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-uk/p", encode(payment_status("p", 5)))], 1)
+    index.apply(topics.LATEST, 0, [newest_record(0, payment_status("p", 5))], 1)
     assert index.is_of({topics.LATEST: "first"})
     began = time.time()
     index.note_read(began - away_seconds)

@@ -34,6 +34,7 @@ from tests.fakes.console_topics import (
     action,
     expected_payment,
     many,
+    newest_record,
     payment_status,
     reads,
     reconciliation,
@@ -160,7 +161,7 @@ def test_rows_of_records_that_the_topic_no_longer_has_are_removed(tmp_path: Path
     chance = random.Random(1)
     index.apply(topics.REJECTED, 0, [rejected(0, offset, chance) for offset in range(5)], 5)
     payment = payment_status("a", 1)
-    index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-uk/a", encode(payment))], 1)
+    index.apply(topics.LATEST, 0, [newest_record(0, payment)], 1)
     runs = [reconciliation(0, offset, chance) for offset in range(40)]
     index.apply(topics.RECONCILIATIONS, 0, runs, 40)
     index.apply(topics.OPERATORS, 0, [action(0, offset, chance) for offset in range(40)], 40)

@@ -36,7 +36,7 @@ from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.messages import OperatorAction, ProviderSilent, encode
 from paynotify.schemas.reasons import DEAD_REASONS, REJECT_REASONS
 from paynotify.schemas.records import Record
-from tests.fakes.console_topics import NAMES, payment_status, record
+from tests.fakes.console_topics import NAMES, newest_record, payment_status, record
 
 NOW: Final = datetime(2026, 11, 29, 20, 0, tzinfo=UTC)
 MERCHANTS: Final = ("shop-uk", "shop-hu", "unheard-of")
@@ -157,7 +157,7 @@ def test_payments_are_cut_by_the_words_of_their_index_and_ordered_by_time(tmp_pa
         status, fulfilment = chance.choice(("captured", "unknown", "pending")), chance.choice(("hold", "release"))
         at = f"2026-11-29T1{chance.randint(0, 9)}:00:00.000Z"
         one = payment_status(f"p{offset}", 1, observed_at=at, status=status, fulfilment=fulfilment)
-        made.append(record(topics.LATEST, 0, offset, f"shop-uk/p{offset}", encode(one)))
+        made.append(newest_record(offset, one))
     queries = filled(tmp_path, made)
     assert len(walked(queries, "payments", PaymentsFilter())) == 300
     held = walked(queries, "payments", PaymentsFilter(fulfilment=("hold",), status=("unknown", "captured")))
@@ -169,7 +169,7 @@ def test_payments_are_cut_by_the_words_of_their_index_and_ordered_by_time(tmp_pa
 
 def test_recalled_payment_with_an_unknown_status_needs_a_person_too(tmp_path: Path) -> None:
     one = payment_status("p", 2, status="unknown", fulfilment="stop", reason="unknown_after_release")
-    queries = filled(tmp_path, [record(topics.LATEST, 0, 0, "shop-uk/p", encode(one))])
+    queries = filled(tmp_path, [newest_record(0, one)])
     assert [item.title for item in queries.attention(None, NOW) if item.count] == [
         "payments with a status that nobody knows"
     ]

@@ -23,7 +23,7 @@ from paynotify.schemas.money import Money
 from paynotify.schemas.records import Record
 from paynotify.schemas.times import rfc3339
 from tests.fakes.console_browser import console_browser
-from tests.fakes.console_topics import NAMES, payment_status, record
+from tests.fakes.console_topics import NAMES, newest_record, payment_status, record
 from tests.fakes.memory_topics import MemoryTopics
 
 FAILED: Final = {"original-topic": "lookups.trustpayments", "reason": "unavailable"}
@@ -129,7 +129,7 @@ def sold(order: str, final_by: str | None = None, payment: str | None = None) ->
 
 async def test_order_page_says_whether_it_has_been_paid(console: Console) -> None:
     event = payment_status("57-9-1", 2, "ORD-1", paid=Money(1050, "GBP"))
-    console.write(sold("ORD-1"), record(topics.LATEST, 0, 0, "shop-uk/57-9-1", encode(event)))
+    console.write(sold("ORD-1"), newest_record(0, event))
     page = await console.page("/orders/shop-uk/ORD-1")
     assert "Yes: 10.50 GBP of 10.50 GBP are captured." in page
     assert 'href="/payments/shop-uk/57-9-1"' in page

@@ -22,9 +22,8 @@ from paynotify.ops.console.live.fan_out import (
     TooManyWatchersError,
 )
 from paynotify.schemas import topics
-from paynotify.schemas.messages import encode
 from paynotify.schemas.records import Record
-from tests.fakes.console_topics import payment_status, record
+from tests.fakes.console_topics import newest_record, payment_status, record
 
 SOON = 0.01
 EVERYTHING = LiveFilter()
@@ -140,9 +139,9 @@ async def test_forgotten_payment_is_on_no_page_but_its_own_is_told() -> None:
 
 def test_primed_events_come_before_all_others_and_only_once() -> None:
     fan_out = EventFanOut()
-    newest = record(topics.LATEST, 0, 7, "shop-uk/a", encode(payment_status("a", 2)))
+    newest = newest_record(7, payment_status("a", 2))
     fan_out.take(topics.LATEST, [newest])
-    older = record(topics.LATEST, 0, 3, "shop-uk/b", encode(payment_status("b", 1)))
+    older = newest_record(3, payment_status("b", 1))
     gone = record(topics.LATEST, 0, 4, "shop-uk/c", None)
     fan_out.prime(topics.LATEST, [older, gone, newest])
     assert [one.payment_id for one in fan_out.newest(EVERYTHING, 10)] == ["a", "b"]
@@ -213,4 +212,4 @@ async def test_viewer_learns_of_the_gap_that_a_great_batch_leaves() -> None:
 
 
 def latest(offset: int, payment_id: str) -> Record:
-    return record(topics.LATEST, 0, offset, f"shop-uk/{payment_id}", encode(payment_status(payment_id, 1)))
+    return newest_record(offset, payment_status(payment_id, 1))

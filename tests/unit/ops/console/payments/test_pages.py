@@ -16,7 +16,7 @@ from paynotify.schemas import topics
 from paynotify.schemas.messages import Checks, PaymentRequest, PaymentStatus, encode
 from paynotify.schemas.money import Money
 from tests.fakes.console_browser import console_browser
-from tests.fakes.console_topics import expected_payment, payment_status, record
+from tests.fakes.console_topics import expected_payment, newest_record, payment_status, record
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def fill(index: PaymentIndex) -> None:
     captured = payment_status("57-9-1", 2, "ORD-4711")
     waits = payment_status("57-9-2", 1, "<b>ORD-4712</b>", status="authorised", fulfilment="hold", final=False)
     for at, one in enumerate((captured, waits)):
-        newest = record(topics.LATEST, 0, at, f"shop-uk/{one.payment_id}", encode(one))
+        newest = newest_record(at, one)
         index.apply(topics.LATEST, 0, [newest], at + 1)
     sold = encode(expected_payment("ORD-4711", Money(1050, "GBP")))
     index.apply(topics.EXPECTED, 0, [record(topics.EXPECTED, 0, 0, "any", sold)], 1)
@@ -129,7 +129,7 @@ async def test_page_can_be_used_by_keyboard_and_told_by_its_landmarks(browser: h
 async def test_order_is_paid_however_many_attempts_came_before(browser: httpx.AsyncClient, index: PaymentIndex) -> None:
     made = [payment_status(f"{n}", 1, "ORD-9", status="declined", fulfilment="stop") for n in range(70)]
     made.append(payment_status("paid", 1, "ORD-9", paid=Money(1050, "GBP")))
-    found = [record(topics.LATEST, 0, at, f"shop-uk/{one.payment_id}", encode(one)) for at, one in enumerate(made)]
+    found = [newest_record(at, one) for at, one in enumerate(made)]
     index.apply(topics.LATEST, 0, found, len(found))
     shown = (await browser.get("/orders/shop-uk/ORD-9")).text
     assert "Yes: 10.50 GBP of 10.50 GBP are captured." in shown
@@ -145,7 +145,7 @@ async def test_payment_is_compared_with_the_order_that_it_was_announced_for(
     index.apply(topics.EXPECTED, 0, [record(topics.EXPECTED, 0, at, "any", one) for at, one in enumerate(sold)], 2)
     mismatch = Checks(amount="mismatch", order="unexpected")
     one = payment_status("57-9-4", 1, "ORD-B", paid=Money(1050, "GBP"), fulfilment="hold", checks=mismatch)
-    index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-uk/57-9-4", encode(one))], 1)
+    index.apply(topics.LATEST, 0, [newest_record(0, one)], 1)
     shown = (await browser.get("/payments/shop-uk/57-9-4")).text
     assert "the shop expects 20.00 GBP, and the payment is of 10.50 GBP" in shown
     assert "The shop expects 20.00 GBP for order ORD-A." in shown
@@ -164,7 +164,7 @@ async def test_page_says_that_something_may_not_be_read_yet(
 
 async def test_uncertain_request_is_not_hidden_by_a_later_one(browser: httpx.AsyncClient, index: PaymentIndex) -> None:
     one = payment_status("57-9-5", 1, "ORD-5", status="authorised", fulfilment="hold", final=False)
-    index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-hu/57-9-5", encode(of_shop_hu(one)))], 1)
+    index.apply(topics.LATEST, 0, [newest_record(0, of_shop_hu(one))], 1)
     made = [capture("R1", "uncertain", "2026-11-29T10:00:00Z"), capture("R2", "refused", "2026-11-29T11:00:00Z")]
     found = [record(topics.REQUESTS, 0, at, "shop-hu", encode(each)) for at, each in enumerate(made)]
     index.apply(topics.REQUESTS, 0, found, 2)
