@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.console.access.identity import Identity, Role
 from paynotify.ops.console.actions.forms import ActionField, FormValues
 from paynotify.ops.console.actions.planned import ActionRefusedError, PlannedAction
+from paynotify.ops.console.topic_access import OpenReader
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.money import Money
-
-OpenReader = Callable[[], AbstractContextManager[TopicReader]]
 
 
 class ConsoleAction(Protocol):

@@ -15,7 +15,7 @@ from paynotify.ops.console.access.form_tokens import form_of
 from paynotify.ops.console.access.guard import Endpoint
 from paynotify.ops.console.access.identity import Identity, Role, identity_of
 from paynotify.ops.console.actions.acting import in_form_words
-from paynotify.ops.console.actions.console_action import ActionContext, ConsoleAction, OpenReader
+from paynotify.ops.console.actions.console_action import ActionContext, ConsoleAction
 from paynotify.ops.console.actions.correct import CorrectAction
 from paynotify.ops.console.actions.dry_run_room import DryRunRoom
 from paynotify.ops.console.actions.forms import FormValues
@@ -28,6 +28,7 @@ from paynotify.ops.console.actions.runner import ActionRunner
 from paynotify.ops.console.actions.split_amounts import SplitAmounts
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
+from paynotify.ops.console.topic_access import OpenReader
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ConfigurationError, PaynotifyError
 
