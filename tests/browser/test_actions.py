@@ -12,7 +12,6 @@ from typing import Final
 
 import pytest
 import uvicorn
-import yaml
 from playwright.sync_api import Page
 from starlette.requests import HTTPConnection
 
@@ -24,7 +23,6 @@ from paynotify.ops.console.index.follower import IndexAge
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.replay import sending
 from paynotify.schemas import topics
-from paynotify.schemas.configuration.load import parse
 from paynotify.service.asgi_server import AsgiServer
 from tests.browser import accessibility, chromium
 from tests.browser.visit import PHONE, Visit, visiting
@@ -49,7 +47,7 @@ def served(folder: Path) -> Iterator[str]:
         record(topics.REJECTED, 0, at, f"shop-uk/57-9-{at}", b"body", ce_id=f"n-{at}", **headers)
         for at in range(RECORDS)
     ]
-    configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", folder)), "test.yaml")
+    configuration = configurations.parsed("127.0.0.1:9", "", folder)
     renderer = PageRenderer(lambda: IndexAge(0, time.time()))
     pages = ActionPages(configuration, renderer, lambda: MemoryTopics({topics.REJECTED: rejected, TARGET: []}))
     server = AsgiServer(uvicorn.Config(build_application(renderer, pages.routes(), anna), log_config=None))

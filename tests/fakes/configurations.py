@@ -10,6 +10,9 @@ import yaml
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.model import Configuration
+
 #: A broker of somebody else's may refuse sessions shorter than Kafka's default minimum.
 SESSION_SECONDS: Final = 6.0 if os.environ.get("KAFKA") else 2.0
 
@@ -56,6 +59,11 @@ def document(kafka: str, prefix: str, directory: Path, /, **changes: Any) -> dic
         "merchants": merchants(),
         **changes,
     }
+
+
+def parsed(kafka: str, prefix: str, directory: Path, /, **changes: Any) -> Configuration:
+    """The same as a process reads it."""
+    return parse(yaml.safe_dump(document(kafka, prefix, directory, **changes)), "test.yaml")
 
 
 def write(directory: Path, content: dict[str, Any]) -> Path:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import yaml
 
 from paynotify.ops.console.access.guard import Identify, local_user
 from paynotify.ops.console.application import build_application
@@ -21,7 +20,6 @@ from paynotify.ops.console.records.pages import RecordPages
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.search.pages import SearchPages
 from paynotify.ops.console.topic_access import OpenReader
-from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.errors import ClusterUnavailableError
 from tests.fakes import configurations
 
@@ -47,7 +45,7 @@ async def console_browser(
     age: IndexAge = _UP_TO_DATE,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of all pages that read; it follows no redirect."""
-    configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", folder)), "test.yaml")
+    configuration = configurations.parsed("127.0.0.1:9", "", folder)
     renderer = PageRenderer(lambda: age, grafana_url)
     queries = IndexQueries(index)
     groups = (

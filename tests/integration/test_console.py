@@ -16,7 +16,6 @@ from typing import Final
 
 import httpx
 import pytest
-import yaml
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
@@ -26,7 +25,6 @@ from paynotify.ops.console.flow.steps import flow_steps
 from paynotify.ops.console.index.tables import TABLES
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import topics
-from paynotify.schemas.configuration.load import parse
 from tests import topics_reader
 from tests.console_process import DEADLINE_SECONDS, ROOT, TOKEN, Console
 from tests.fakes import configurations
@@ -139,7 +137,7 @@ def ends(client: KafkaAdminClient, topic: str) -> dict[int, int]:
 
 
 def test_flow_is_measured_at_the_topics_and_groups_themselves(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
-    configuration = parse(yaml.safe_dump(configurations.document(kafka, topic_prefix, tmp_path)), "test.yaml")
+    configuration = configurations.parsed(kafka, topic_prefix, tmp_path)
     lookups, retries = topic_prefix + topics.lookups("nevogate"), topic_prefix + topics.retry("nevogate", 1)
     configurations.create_topics(kafka, lookups, retries, partitions=2)
     began = time.time()

@@ -12,7 +12,6 @@ from typing import Any, Final
 import httpx
 import msgspec
 import pytest
-import yaml
 
 from paynotify.ops.console.access.form_tokens import FORM_FIELD
 from paynotify.ops.console.actions.pages import ActionPages
@@ -30,7 +29,6 @@ from paynotify.ops.console.rendering import PageRenderer
 from paynotify.processors.interpret.stage import observation_id
 from paynotify.schemas import topics
 from paynotify.schemas.api.operations import OPERATIONS, PREFIX
-from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.messages import (
     LOOKUP_REQUESTED,
     PAYMENT_OBSERVED,
@@ -247,8 +245,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, list[s
         fan_out.take(one.topic, found)
     index.close()
     console = {"api_tokens": [{"name": "all", "token": {"value": TOKEN}, "scopes": SCOPES}]}
-    written = configurations.document("127.0.0.1:9", "", tmp_path, console=console)
-    configuration = parse(yaml.safe_dump(written), "test.yaml")
+    configuration = configurations.parsed("127.0.0.1:9", "", tmp_path, console=console)
     age = IndexAge(0, time.time(), is_complete=True)
     renderer = PageRenderer(lambda: age)
     queries, sampler = IndexQueries(tmp_path / "index.sqlite"), FlowSampler(configuration)

@@ -11,7 +11,6 @@ from typing import Final
 
 import httpx
 import pytest
-import yaml
 from starlette.requests import HTTPConnection
 
 from paynotify.ops.console import page_groups
@@ -31,7 +30,6 @@ from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.configuration.console import ConsoleSettings
 from paynotify.schemas.configuration.console_access import ConsoleAccessSettings, RoleGrant, SignInSettings
-from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.configuration.secrets import SecretRef
 from tests.fakes import configurations
 from tests.fakes.console_browser import HOST, no_broker
@@ -123,7 +121,7 @@ async def by_header(connection: HTTPConnection) -> Identity | None:
 
 def console_routes(path: Path, renderer: PageRenderer) -> tuple[ConsoleRoute, ...]:
     """All that the process serves, with those of signing in."""
-    configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", path.parent)), "test.yaml")
+    configuration = configurations.parsed("127.0.0.1:9", "", path.parent)
     issuer = SignInSettings(issuer="http://127.0.0.1:9", client_id="c", client_secret=SecretRef(value="s"))
     grants = (RoleGrant(users=("alice",), role="viewer"),)
     settings = ConsoleSettings(access=ConsoleAccessSettings(kind="oidc", oidc=issuer, grants=grants))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml
 from starlette.datastructures import ImmutableMultiDict
 
 from paynotify.ops.common import action_log
@@ -19,7 +18,6 @@ from paynotify.ops.console.actions.lookups import LookUpAgainAction
 from paynotify.ops.console.actions.planned import ActionRefusedError, Performer, PlannedAction
 from paynotify.ops.reconcile import repair
 from paynotify.schemas import topics
-from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.messages import Lookup, OperatorAction, decode
 from paynotify.schemas.records import Output, Record
 from tests.fakes import configurations
@@ -39,7 +37,7 @@ class LookingUp:
         self.topics: dict[str, list[Record]] = {TOPIC: []}
         self.sent: list[Output] = []
         self.log: list[Output] = []
-        configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", folder)), "test.yaml")
+        configuration = configurations.parsed("127.0.0.1:9", "", folder)
         self._action = LookUpAgainAction(ActionContext(configuration, lambda: MemoryTopics(self.topics)))
 
     def plan(self, **fields: str) -> PlannedAction:

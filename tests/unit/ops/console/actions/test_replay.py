@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
 from starlette.datastructures import ImmutableMultiDict
 
 from paynotify.ops.common import action_log
@@ -19,7 +18,6 @@ from paynotify.ops.console.actions.forms import FormValues
 from paynotify.ops.console.actions.planned import ActionRefusedError, Performer, PlannedAction
 from paynotify.ops.replay import sending
 from paynotify.schemas import topics
-from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.messages import OperatorAction, decode
 from paynotify.schemas.records import Output, Record
@@ -52,7 +50,7 @@ class Replaying:
         self.topics: dict[str, list[Record]] = {topics.REJECTED: [rejected(0), rejected(1), rejected(2)], TARGET: []}
         self.sent: list[Output] = []
         self.log: list[Output] = []
-        configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", folder)), "test.yaml")
+        configuration = configurations.parsed("127.0.0.1:9", "", folder)
         self._action = replay.ReplayAction(ActionContext(configuration, lambda: MemoryTopics(self.topics)))
 
     def plan(self, identity: Identity = ANNA, **fields: str) -> PlannedAction:

@@ -12,7 +12,6 @@ import httpx
 import jsonschema
 import orjson
 import pytest
-import yaml
 
 from paynotify.ops.console.api.assembly import build_api
 from paynotify.ops.console.api.event_waiters import EventWaiters
@@ -26,7 +25,6 @@ from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.schemas import topics
 from paynotify.schemas.api.operations import OPERATIONS, PREFIX
-from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.generate.json_schema import documents
 from paynotify.schemas.messages import OverduePayment, PaymentStatus, encode
 from paynotify.schemas.money import Money
@@ -79,8 +77,7 @@ class Api:
 @pytest.fixture
 async def api(index: PaymentIndex, tmp_path: Path) -> Any:
     console = {"api_tokens": TOKEN_SECTIONS}
-    written = configurations.document("127.0.0.1:9", "", tmp_path, console=console)
-    configuration = parse(yaml.safe_dump(written), "test.yaml")
+    configuration = configurations.parsed("127.0.0.1:9", "", tmp_path, console=console)
     made = Api(index, httpx.AsyncClient(), FlowSampler(configuration))
     queries = IndexQueries(tmp_path / "index.sqlite")
     served = build_api(configuration, queries, made.waiters, made.sampler, lambda: made.ages[-1])

@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from paynotify.ops.console.access.guard import Identify, local_user
 from paynotify.ops.console.access.identity import Identity, Role
@@ -22,7 +21,6 @@ from paynotify.ops.console.index.payment_index import PaymentIndex
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.schemas import topics
-from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.messages import ProviderSilent, encode
 from tests.fakes import configurations
 from tests.fakes.console_topics import newest_record, payment_status, record
@@ -35,7 +33,7 @@ HOST = "http://127.0.0.1:8090"
 async def browsing(
     folder: Path, identify: Identify = local_user
 ) -> AsyncIterator[tuple[httpx.AsyncClient, FlowSampler]]:
-    configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", PREFIX, folder)), "test.yaml")
+    configuration = configurations.parsed("127.0.0.1:9", PREFIX, folder)
     renderer, sampler = PageRenderer(IndexAge), FlowSampler(configuration)
     pages = FlowPages(configuration, sampler, IndexQueries(folder / "index.sqlite"), renderer)
     application = build_application(renderer, pages.routes(), identify)

@@ -9,7 +9,6 @@ from typing import Any, Final, cast
 
 import msgspec
 import pytest
-import yaml
 
 from paynotify.ops.console.installation.effective_configuration import (
     NOT_SET,
@@ -19,7 +18,6 @@ from paynotify.ops.console.installation.effective_configuration import (
     merchant_keys,
 )
 from paynotify.ops.console.installation.shown_texts import SHOWN_ORIGINS, SHOWN_TEXTS
-from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.configuration.secrets import SecretRef
 from paynotify.schemas.providers import provider_contracts
@@ -96,7 +94,7 @@ def test_shown_texts_are_not_named_like_secrets() -> None:
 
 
 def loaded(tmp_path: Path, **changes: Any) -> Configuration:
-    return parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", tmp_path, **changes)), "test.yaml")
+    return configurations.parsed("127.0.0.1:9", "", tmp_path, **changes)
 
 
 def by_path(configuration: Configuration) -> dict[str, EffectiveKey]:

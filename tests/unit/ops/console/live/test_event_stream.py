@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +23,6 @@ from paynotify.ops.console.live.event_stream import encoded
 from paynotify.ops.console.live.fan_out import MAX_WATCHERS, MAX_WATCHERS_OF_ONE, QUEUED_EVENTS, EventFanOut
 from paynotify.ops.console.live.pages import LivePages
 from paynotify.ops.console.rendering import PageRenderer
-from paynotify.schemas.configuration.load import parse
 from paynotify.service.asgi_server import AsgiServer
 from paynotify.service.listener import open_listener
 from tests.fakes import configurations
@@ -96,7 +94,7 @@ async def nobody_in_particular(_: Any) -> Identity:
 
 @contextlib.asynccontextmanager
 async def serving(tmp_path: Path, **options: Any) -> AsyncIterator[tuple[Served, AsgiServer, asyncio.Task[None]]]:
-    configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", tmp_path)), "test.yaml")
+    configuration = configurations.parsed("127.0.0.1:9", "", tmp_path)
     fan_out, renderer = EventFanOut(), PageRenderer(IndexAge)
     pages = LivePages(configuration, fan_out, renderer)
     application = build_application(renderer, pages.routes(), **options)
