@@ -18,7 +18,7 @@ from paynotify.schemas.errors import PaynotifyError
 from tests.bench import compare, machine, report, tables
 from tests.bench import figures as figures_file
 from tests.bench.figures import Figures
-from tests.bench.machine import LoadAverage
+from tests.bench.machine import Measured
 from tests.bench.sections import SECTIONS, Run
 from tests.bench.targets import table, targets
 from tests.bench.text import plain
@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-build", action="store_true", help="leave out a peer that is not built yet")
     parser.add_argument("--large", action="store_true", help="let scaling work off backlogs of up to 3,000,000 too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--report", action="store_true", help="write docs/explanation/performance.md and its figures")
+    parser.add_argument(
+        "--report", action="store_true", help="put the sections into docs/explanation/performance.md and its figures"
+    )
     parser.add_argument("--base", metavar="COMMIT", help="compare this commit with the files here, section by section")
     parser.add_argument("--rounds", type=int, default=1, help="of a comparison (default %(default)s)")
     arguments = parser.parse_args(argv)
@@ -48,9 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
-    figures = Figures(machine=machine.this_machine(), scale=arguments.scale)
+    figures = Figures(machine=machine.this_machine())
     run = Run(scale=arguments.scale, build=not arguments.no_build, large=arguments.large, peaks=figures.peaks)
-    _show(figures.told())
+    _show(f"{figures.told()}; commit {machine.commit()}; scale {arguments.scale:g}")
     for name in arguments.only or SECTIONS:
         _measure(name, run, figures)
         if arguments.json:  # after each section: what is measured is not lost if a later one breaks off
@@ -72,13 +74,13 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _measure(name: str, run: Run, figures: Figures) -> None:
-    before = machine.load_average()
+    before, commit = machine.load_average(), machine.commit()
     result = SECTIONS[name].measure(run)
     setattr(figures, name, result)
-    load = figures.load_averages[name] = LoadAverage(before, machine.load_average())
+    after = machine.load_average()
+    figures.measured[name] = Measured(commit=commit, scale=run.scale, load_before=before, load_after=after)
     _show(
-        f"{plain(SECTIONS[name].tell(result))}\n"
-        f"  Load average of the machine: {load.before:.1f} before, {load.after:.1f} after."
+        f"{plain(SECTIONS[name].tell(result))}\n  Load average of the machine: {before:.1f} before, {after:.1f} after."
     )
 
 

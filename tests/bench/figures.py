@@ -1,8 +1,8 @@
-"""All figures of one run: what ``--json`` writes, and what the report and the comparison read."""
+"""All figures of one machine: what ``--json`` writes, and what the report and the comparison read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,7 @@ from tests.bench.catch_up import CatchUp
 from tests.bench.charging import Charges
 from tests.bench.ingress import Ingresses
 from tests.bench.latency import Latencies
-from tests.bench.machine import LoadAverage, Machine
+from tests.bench.machine import Machine, Measured
 from tests.bench.pipeline import Pipelines
 from tests.bench.roles import Peaks
 from tests.bench.scaling import Scaled
@@ -27,7 +27,7 @@ class Figures:
     """A section that was not run is None."""
 
     machine: Machine
-    scale: float
+    measured: dict[str, Measured] = field(default_factory=dict)
     verification: list[Verification] | None = None
     ingress: Ingresses | None = None
     pipeline: Pipelines | None = None
@@ -40,15 +40,17 @@ class Figures:
     scaling: list[Scaled] | None = None
     tracing: Tracing | None = None
     peaks: Peaks = field(default_factory=Peaks)
-    load_averages: dict[str, LoadAverage] = field(default_factory=dict)
 
     def told(self) -> str:
-        """Where and how they were measured."""
+        """Where they were measured."""
         here = self.machine
-        return (
-            f"{here.cores} cores, {here.cpu}; Python {here.python}; Kafka {here.kafka}; commit {here.commit}; "
-            f"scale {self.scale:g}"
-        )
+        return f"{here.cores} cores, {here.cpu}; Python {here.python}; Kafka {here.kafka}"
+
+    def with_later(self, later: Figures) -> Figures:
+        """These, with the sections that were measured later on the same machine in place of theirs."""
+        sections = {name: getattr(later, name) for name in later.measured}
+        peaks = Peaks({**self.peaks.bytes_by_run, **later.peaks.bytes_by_run})
+        return replace(self, **sections, peaks=peaks, measured={**self.measured, **later.measured})
 
 
 def write(figures: Figures, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where and with what a run was made."""
+"""Where, with what and how a section was measured."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from tests.bench import procfs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Hardware, versions and the state of the code."""
+    """Hardware and versions."""
 
     cores: int
     cpu: str
     python: str
     kafka: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """How a section was measured: the state of the code, the part of all amounts and times, and the machine's load."""
+
     commit: str
-
-
-@dataclass(frozen=True, slots=True)
-class LoadAverage:
-    """The machine's load before and after a section."""
-
-    before: float
-    after: float
+    scale: float
+    load_before: float
+    load_after: float
 
 
 def this_machine() -> Machine:
@@ -38,7 +39,6 @@ def this_machine() -> Machine:
         cpu=procfs.cpu_model(),
         python=platform.python_version(),
         kafka=f"existing cluster {os.environ['KAFKA']}" if os.environ.get("KAFKA") else KAFKA_VERSION,
-        commit=_commit(),
     )
 
 
@@ -47,7 +47,8 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of the files here, and whether they differ from it."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)

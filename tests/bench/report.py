@@ -1,6 +1,6 @@
 """``python -m tests.bench.report``: writes docs/explanation/performance.md from the figures of a run beside it.
 
-``python -m tests.bench --report`` measures anew and writes both.
+``python -m tests.bench --report`` measures sections anew and writes both.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ _PLOT: Final = _DOCS / "performance" / "scale.svg"
 
 _HEAD: Final = """# Performance
 
-`python -m tests.bench --report` writes this page from [its figures](performance/figures.json): one run on one machine,
-all processes on the same cores, each section with its peer beside it. Other work of the machine shows in the load
-average of a section. Compare ratios rather than runs: a peer met the same machine. `make bench` measures yours, and
-`make bench BASE=commit` two commits in turns. Hours under load and with faults are on the page
+`python -m tests.bench --report` writes this page from [its figures](performance/figures.json): one machine, all
+processes on the same cores, each section in one run with its peer beside it. Each section says its commit, its scale
+and the machine's load average. The scale is the part of all amounts and times that was measured; other work of the
+machine shows in the load average. Compare ratios rather than runs: a peer met the same machine. `make bench` measures
+yours, and `make bench BASE=commit` two commits in turns. Hours under load and with faults are on the page
 [endurance](endurance.md)."""
 
 
@@ -42,14 +43,19 @@ def page(figures: Figures) -> str:
 
 def _beside(name: str, figures: Figures) -> list[str]:
     drawn = "![CPU and rate over workers, partitions and backlog](performance/scale.svg)"
-    load = figures.load_averages.get(name)
-    said = f"Load average: {load.before:.1f} before, {load.after:.1f} after." if load else ""
-    return [part for part in (drawn if name == "scaling" else "", said) if part]
+    how = figures.measured[name]
+    said = (
+        f"Commit {how.commit}, scale {how.scale:g}. "
+        f"Load average: {how.load_before:.1f} before, {how.load_after:.1f} after."
+    )
+    return [drawn, said] if name == "scaling" else [said]
 
 
-def publish(figures: Figures) -> None:
-    """Write the figures, the plot and the page."""
+def publish(later: Figures) -> None:
+    """Write the figures, the plot and the page. Sections that were not measured again stay, of the same machine."""
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
+    earlier = read(FIGURES) if FIGURES.exists() else later
+    figures = earlier.with_later(later) if earlier.machine == later.machine else later
     write(figures, FIGURES)
     if figures.scaling:
         plot.draw(figures.scaling, _PLOT)

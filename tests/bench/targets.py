@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tests.bench.catch_up import KILLED, RESTARTED, CatchUp
@@ -61,10 +61,10 @@ def targets(figures: Figures) -> list[Target]:
     found: list[Target] = []
     for name, of_section in _OF_SECTION.items():
         result = getattr(figures, name)
-        if result is not None:
-            found += of_section(result)
-    if figures.scale < _TELLING_SCALE:
-        return [Target(one.wanted, one.measured, None) for one in found]
+        if result is None:
+            continue
+        tells = figures.measured[name].scale >= _TELLING_SCALE
+        found += (one if tells else replace(one, reached=None) for one in of_section(result))
     return found
 
 

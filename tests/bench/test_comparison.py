@@ -6,13 +6,13 @@ from tests.bench.compare import Comparison, table
 from tests.bench.drain import PAYNOTIFY, Drained
 from tests.bench.figures import Figures
 from tests.bench.ingress import Ingresses, Load
-from tests.bench.machine import Machine
+from tests.bench.machine import Machine, Measured
 from tests.bench.peers.pipelines import BENTHOS_ONE_BY_ONE, PROVIDER
 from tests.bench.pipeline import Pipelines
 from tests.bench.sizing import needs
 from tests.bench.targets import targets
 
-MACHINE = Machine(cores=2, cpu="a processor", python="3.11", kafka="4.3", commit="abc")
+MACHINE = Machine(cores=2, cpu="a processor", python="3.11", kafka="4.3")
 
 
 def drained(system: str, workers: int, microseconds: float, provider: str = PROVIDER) -> Drained:
@@ -48,8 +48,12 @@ def figures(scale: float = 1.0) -> Figures:
         drained(PAYNOTIFY, 1, 600.0, "nevogate"),
         drained(PAYNOTIFY, 1, 300.0, "omnikassa"),
     ]
+    how = Measured(commit="abc", scale=scale, load_before=0.5, load_after=1.5)
     return Figures(
-        machine=MACHINE, scale=scale, ingress=Ingresses([load(50.0)], [load(25.0)]), pipeline=Pipelines(drained=runs)
+        machine=MACHINE,
+        measured={"ingress": how, "pipeline": how},
+        ingress=Ingresses([load(50.0)], [load(25.0)]),
+        pipeline=Pipelines(drained=runs),
     )
 
 
@@ -84,3 +88,11 @@ def test_sizing_plans_half_of_each_core() -> None:
     assert (needed.workers, needed.partitions, needed.ingresses) == (50, 128, 10)
     assert (needed.broker_cores, needed.brokers) == (3 * 15, 6)
     assert (needed.calls_per_second, needed.calls_at_once) == (2500, 50)
+
+
+def test_sections_measured_later_take_the_place_of_theirs_alone() -> None:
+    later = Figures(machine=MACHINE, ingress=Ingresses([load(40.0)], [load(25.0)]))
+    later.measured["ingress"] = Measured(commit="def", scale=0.25, load_before=0.5, load_after=1.5)
+    both = figures().with_later(later)
+    assert (both.ingress, both.pipeline) == (later.ingress, figures().pipeline)
+    assert {name: one.commit for name, one in both.measured.items()} == {"ingress": "def", "pipeline": "abc"}

@@ -15,7 +15,7 @@ from typing import Final
 
 from paynotify.sandbox.signals import ends_on_signal
 from paynotify.schemas.errors import PaynotifyError
-from tests.bench.machine import this_machine
+from tests.bench.machine import commit, this_machine
 from tests.soak.plot import draw
 from tests.soak.run import Order, Outcome, carry_out
 from tests.soak.samples import Growth, write
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _title(order: Order, outcome: Outcome) -> str:
-    return f"{order.hours:g} h at {outcome.rate:.0f} payments/s, seed {order.seed}, commit {this_machine().commit}"
+    return f"{order.hours:g} h at {outcome.rate:.0f} payments/s, seed {order.seed}, commit {commit()}"
 
 
 def text(order: Order, outcome: Outcome) -> str:
@@ -69,7 +69,7 @@ def text(order: Order, outcome: Outcome) -> str:
     here, count, loads = this_machine(), outcome.count, outcome.loads
     peak = f"Peak measured before: {outcome.peak:.0f} results/s. " if outcome.peak else ""
     lines = [
-        f"{order.hours:g} h, seed {order.seed}, commit {here.commit}, {here.cores} cores ({here.cpu}), "
+        f"{order.hours:g} h, seed {order.seed}, commit {commit()}, {here.cores} cores ({here.cpu}), "
         f"Python {here.python}, Kafka {here.kafka}; load average of a minute {min(loads):.1f} to {max(loads):.1f}, "
         f"mean {sum(loads) / len(loads):.1f}.",
         "",
