@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +77,12 @@ class IndexQueries:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._own = threading.local()
+        self._idle: deque[sqlite3.Connection] = deque()  # never more than threads ask at the same time
+
+    def close(self) -> None:
+        """Close the connections, once nothing asks any more."""
+        while self._idle:
+            self._idle.pop().close()
 
     def search(self, text: str, merchants: Merchants = None) -> list[SearchHit]:
         """What has an id that begins with the text: payments first. None for a text that is too short."""
@@ -173,17 +178,25 @@ class IndexQueries:
 
     @contextmanager
     def _state(self) -> Iterator[sqlite3.Connection]:
-        """A connection of this thread's, in one transaction: what it reads is of one moment."""
-        database = getattr(self._own, "database", None)
-        if database is None:
-            address = f"{self._path.absolute().as_uri()}?mode=ro"
-            database = self._own.database = sqlite3.connect(address, uri=True, isolation_level=None)
-            database.row_factory = sqlite3.Row
-        database.execute("BEGIN")
+        """A connection that no other thread uses meanwhile, in one transaction: what it reads is of one moment."""
         try:
-            yield database
+            database = self._idle.pop()
+        except IndexError:
+            database = self._connect()
+        try:
+            database.execute("BEGIN")
+            try:
+                yield database
+            finally:
+                database.execute("COMMIT")
         finally:
-            database.execute("COMMIT")
+            self._idle.append(database)
+
+    def _connect(self) -> sqlite3.Connection:
+        address = f"{self._path.absolute().as_uri()}?mode=ro"
+        database = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        database.row_factory = sqlite3.Row
+        return database
 
 
 def _found(database: sqlite3.Connection, table: Table, text: str, merchants: Merchants) -> Iterator[SearchHit]:

@@ -80,6 +80,7 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
         actions.close()
         sampler.stop()
         follower.stop()
+        queries.close()
         index.close()
     return 0
 

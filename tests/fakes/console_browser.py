@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,4 +57,5 @@ async def console_browser(
     )
     application = build_application(renderer, [route for one in groups for route in one.routes()], identify)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=application), base_url=HOST) as client:
-        yield client
+        with closing(queries):
+            yield client

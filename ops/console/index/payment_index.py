@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -172,9 +173,9 @@ def _opened(path: Path, installation: str) -> sqlite3.Connection:
     wanted = (FORMAT, installation)
     is_new = not path.exists() or not path.stat().st_size
     try:
-        database = _connect(path)
-        if database.execute("SELECT format, installation FROM index_of").fetchone() == wanted:
-            return database
+        with _connected(path) as database:
+            if database.execute("SELECT format, installation FROM index_of").fetchone() == wanted:
+                return database
         database.close()
         event(logger, "index_of_another_kind_made_anew", level=logging.WARNING)
     except sqlite3.Error:
@@ -182,8 +183,7 @@ def _opened(path: Path, installation: str) -> sqlite3.Connection:
             event(logger, "index_unreadable_made_anew", level=logging.WARNING)
     for one in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
         one.unlink(missing_ok=True)
-    database = _connect(path)
-    with database:
+    with _connected(path) as database, database:
         database.execute("BEGIN")
         for statement in (*(create_statement(one) for one in TABLES), _POSITIONS, _TOPIC_IDS):
             database.execute(statement)
@@ -192,8 +192,14 @@ def _opened(path: Path, installation: str) -> sqlite3.Connection:
     return database
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+@contextmanager
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection, which is closed after an error alone."""
     database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    for setting in ("journal_mode = WAL", "synchronous = NORMAL", f"cache_size = -{_CACHE_KIBIBYTES}"):
-        database.execute(f"PRAGMA {setting}")
-    return database
+    try:
+        for setting in ("journal_mode = WAL", "synchronous = NORMAL", f"cache_size = -{_CACHE_KIBIBYTES}"):
+            database.execute(f"PRAGMA {setting}")
+        yield database
+    except BaseException:
+        database.close()
+        raise

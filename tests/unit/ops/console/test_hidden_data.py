@@ -259,6 +259,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, list[s
     ) as client:
         read = [address for route in routes if "GET" in route.methods for address in addresses(route.path, records)]
         yield client, [*read, *operations]
+    queries.close()
 
 
 #: Streams have no end; they send what `/live` shows.

@@ -119,16 +119,15 @@ async def by_header(connection: HTTPConnection) -> Identity | None:
     return Identity(who.replace(" ", "-"), "oidc", ROLES[who]) if who in ROLES else None
 
 
-def console_routes(path: Path, renderer: PageRenderer) -> tuple[ConsoleRoute, ...]:
+def console_routes(queries: IndexQueries, renderer: PageRenderer, folder: Path) -> tuple[ConsoleRoute, ...]:
     """All that the process serves, with those of signing in."""
-    configuration = configurations.parsed("127.0.0.1:9", "", path.parent)
+    configuration = configurations.parsed("127.0.0.1:9", "", folder)
     issuer = SignInSettings(issuer="http://127.0.0.1:9", client_id="c", client_secret=SecretRef(value="s"))
     grants = (RoleGrant(users=("alice",), role="viewer"),)
     settings = ConsoleSettings(access=ConsoleAccessSettings(kind="oidc", oidc=issuer, grants=grants))
     actions = ActionPages(configuration, renderer, no_broker)
-    pages = page_routes(
-        configuration, IndexQueries(path), renderer, EventFanOut(), FlowSampler(configuration), actions, no_broker
-    )
+    sampler = FlowSampler(configuration)
+    pages = page_routes(configuration, queries, renderer, EventFanOut(), sampler, actions, no_broker)
     return (*pages, *access_method(settings, renderer, is_loopback=True).routes)
 
 
@@ -151,17 +150,18 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextlib.asynccontextmanager
 async def asking(index: Path, who: str) -> AsyncIterator[httpx.AsyncClient]:
     renderer = PageRenderer(lambda: IndexAge(0, 1764410400.0))
-    application = build_application(renderer, console_routes(index, renderer), by_header)
-    headers = {"who": who, "origin": HOST}
-    transport = httpx.ASGITransport(app=application)
-    async with httpx.AsyncClient(transport=transport, base_url=HOST, headers=headers) as client:
-        yield client
+    with contextlib.closing(IndexQueries(index)) as queries:
+        application = build_application(renderer, console_routes(queries, renderer, index.parent), by_header)
+        headers = {"who": who, "origin": HOST}
+        transport = httpx.ASGITransport(app=application)
+        async with httpx.AsyncClient(transport=transport, base_url=HOST, headers=headers) as client:
+            yield client
 
 
 def test_table_has_every_route(index: Path) -> None:
     served = {
         ("HEAD" if method == "GET" and path.startswith("/live/") else method, path)
-        for one in console_routes(index, PageRenderer(IndexAge))
+        for one in console_routes(IndexQueries(index), PageRenderer(IndexAge), index.parent)
         for method, path in ((method, one.path) for method in one.methods)
     }
     assert {(method, path) for method, path, _, _ in TABLE} == served | {("GET", path) for path in PROBE_PATHS}

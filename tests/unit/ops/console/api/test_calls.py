@@ -85,6 +85,7 @@ async def api(index: PaymentIndex, tmp_path: Path) -> Any:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=whole), base_url=HOST) as client:
         made.client = client
         yield made
+    queries.close()
 
 
 def problem(answer: httpx.Response, status: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,11 @@ async def browsing(
 ) -> AsyncIterator[tuple[httpx.AsyncClient, FlowSampler]]:
     configuration = configurations.parsed("127.0.0.1:9", PREFIX, folder)
     renderer, sampler = PageRenderer(IndexAge), FlowSampler(configuration)
-    pages = FlowPages(configuration, sampler, IndexQueries(folder / "index.sqlite"), renderer)
-    application = build_application(renderer, pages.routes(), identify)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=application), base_url=HOST) as client:
-        yield client, sampler
+    with closing(IndexQueries(folder / "index.sqlite")) as queries:
+        pages = FlowPages(configuration, sampler, queries, renderer)
+        application = build_application(renderer, pages.routes(), identify)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=application), base_url=HOST) as client:
+            yield client, sampler
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,6 +43,7 @@ from tests.fakes.console_topics import NAMES, newest_record, payment_status, rec
 NOW: Final = datetime(2026, 11, 29, 20, 0, tzinfo=UTC)
 MERCHANTS: Final = ("shop-uk", "shop-hu", "unheard-of")
 TARGETS: Final = replay_targets(KafkaSettings())
+Filled = Callable[[list[Record]], IndexQueries]
 LISTS: Final = {one.path: one for one in console_lists(KafkaSettings())}
 
 
@@ -57,17 +60,23 @@ def failed_records(topic: str, reasons: tuple[str, ...], count: int) -> list[Rec
     return made
 
 
-def filled(folder: Path, records: list[Record]) -> IndexQueries:
-    path = folder / "index.sqlite"
-    index = PaymentIndex(path, NAMES, "test")
-    for partition in (0, 1):
-        for topic in {one.topic for one in records}:
-            part = [one for one in records if (one.topic, one.partition) == (topic, partition)]
-            if part:
-                index.apply(topic, partition, part, part[-1].offset + 1)
-    index.add_search_indexes()
-    index.close()
-    return IndexQueries(path)
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Filled]:
+    """What makes the queries of an index of records."""
+    path = tmp_path / "index.sqlite"
+
+    def fill(records: list[Record]) -> IndexQueries:
+        with closing(PaymentIndex(path, NAMES, "test")) as index:
+            for partition in (0, 1):
+                for topic in {one.topic for one in records}:
+                    part = [one for one in records if (one.topic, one.partition) == (topic, partition)]
+                    if part:
+                        index.apply(topic, partition, part, part[-1].offset + 1)
+            index.add_search_indexes()
+        return queries
+
+    with closing(IndexQueries(path)) as queries:
+        yield fill
 
 
 def walked(queries: IndexQueries, table: str, wanted: ListFilter, merchants: set[str] | None = None) -> list[IndexRow]:
@@ -96,11 +105,11 @@ FILTERS: Final[tuple[dict[str, Any], ...]] = (
 
 @pytest.mark.parametrize(("table", "kind"), [("rejected", RejectedFilter), ("dead", DeadFilter)])
 def test_list_has_what_a_replay_selects_page_by_page(
-    tmp_path: Path, table: str, kind: type[RejectedFilter] | type[DeadFilter]
+    filled: Filled, table: str, kind: type[RejectedFilter] | type[DeadFilter]
 ) -> None:
     topic, reasons = {"rejected": (topics.REJECTED, REJECT_REASONS), "dead": (topics.DEAD, DEAD_REASONS)}[table]
     records = failed_records(topic, reasons, 400)
-    queries = filled(tmp_path, records)
+    queries = filled(records)
     for given in FILTERS:
         wanted = kind(**{name: value for name, value in given.items() if name != "reason"})
         if "reason" in given:
@@ -129,8 +138,8 @@ def test_list_has_what_a_replay_selects_page_by_page(
             assert sum(one["records"] for one in groups) == len(rows)
 
 
-def test_list_has_no_row_of_a_merchant_that_may_not_be_seen(tmp_path: Path) -> None:
-    queries = filled(tmp_path, failed_records(topics.REJECTED, REJECT_REASONS, 200))
+def test_list_has_no_row_of_a_merchant_that_may_not_be_seen(filled: Filled) -> None:
+    queries = filled(failed_records(topics.REJECTED, REJECT_REASONS, 200))
     rows = walked(queries, "rejected", RejectedFilter(), {"shop-hu"})
     assert rows
     assert {row["merchant"] for row in rows} == {"shop-hu"}
@@ -144,13 +153,13 @@ def test_list_has_no_row_of_a_merchant_that_may_not_be_seen(tmp_path: Path) -> N
     assert {one.row["merchant"] for one in queries.search("n10", {"shop-hu"})} <= {"shop-hu"}
 
 
-def test_row_of_another_list_is_no_place_in_a_list(tmp_path: Path) -> None:
-    queries = filled(tmp_path, [])
+def test_row_of_another_list_is_no_place_in_a_list(filled: Filled) -> None:
+    queries = filled([])
     with pytest.raises(WrongFilterError, match="first page"):
         queries.page(SHAPES["rejected"], RejectedFilter(before=("2026-11-29T10:00:00.000Z",)), None, NOW)
 
 
-def test_payments_are_cut_by_the_words_of_their_index_and_ordered_by_time(tmp_path: Path) -> None:
+def test_payments_are_cut_by_the_words_of_their_index_and_ordered_by_time(filled: Filled) -> None:
     chance = random.Random(3)
     made = []
     for offset in range(300):
@@ -158,7 +167,7 @@ def test_payments_are_cut_by_the_words_of_their_index_and_ordered_by_time(tmp_pa
         at = f"2026-11-29T1{chance.randint(0, 9)}:00:00.000Z"
         one = payment_status(f"p{offset}", 1, observed_at=at, status=status, fulfilment=fulfilment)
         made.append(newest_record(offset, one))
-    queries = filled(tmp_path, made)
+    queries = filled(made)
     assert len(walked(queries, "payments", PaymentsFilter())) == 300
     held = walked(queries, "payments", PaymentsFilter(fulfilment=("hold",), status=("unknown", "captured")))
     assert {(row["fulfilment"], row["status"]) for row in held} == {("hold", "unknown"), ("hold", "captured")}
@@ -167,20 +176,20 @@ def test_payments_are_cut_by_the_words_of_their_index_and_ordered_by_time(tmp_pa
     assert counted == len(held)
 
 
-def test_recalled_payment_with_an_unknown_status_needs_a_person_too(tmp_path: Path) -> None:
+def test_recalled_payment_with_an_unknown_status_needs_a_person_too(filled: Filled) -> None:
     one = payment_status("p", 2, status="unknown", fulfilment="stop", reason="unknown_after_release")
-    queries = filled(tmp_path, [newest_record(0, one)])
+    queries = filled([newest_record(0, one)])
     assert [item.title for item in queries.attention(None, NOW) if item.count] == [
         "payments with a status that nobody knows"
     ]
 
 
-def test_provider_that_is_silent_to_all_is_silent_to_each_merchant(tmp_path: Path) -> None:
+def test_provider_that_is_silent_to_all_is_silent_to_each_merchant(filled: Filled) -> None:
     made = [
         record(topics.SILENT, 0, at, "trustpayments", encode(silent_provider(merchant)))
         for at, merchant in enumerate((None, "shop-hu"))
     ]
-    queries = filled(tmp_path, made)
+    queries = filled(made)
     listed = walked(queries, "silent", SilentFilter(), merchants={"shop-uk"})
     assert [row["merchant"] for row in listed] == [""]
     assert [one.count for one in queries.attention({"shop-uk"}, NOW) if one.href == "/silent"] == [1]
@@ -222,10 +231,10 @@ def actions() -> list[OperatorAction]:
     return [*map(began, range(3)), *(ended(began(number)) for number in (0, 1)), ended(began(9))]
 
 
-def test_operators_log_is_what_history_shows(tmp_path: Path) -> None:
+def test_operators_log_is_what_history_shows(filled: Filled) -> None:
     made = actions()
     random.Random(2).shuffle(made)
-    queries = filled(tmp_path, [record(topics.OPERATORS, 0, at, "any", encode(one)) for at, one in enumerate(made)])
+    queries = filled([record(topics.OPERATORS, 0, at, "any", encode(one)) for at, one in enumerate(made)])
     columns = LISTS["/history"].columns
 
     def shown(wanted: ActionsFilter) -> list[list[str]]:
@@ -240,8 +249,8 @@ def test_operators_log_is_what_history_shows(tmp_path: Path) -> None:
     assert {one.title: one.count for one in queries.attention(None, NOW)}["actions that did not end"] == 1
 
 
-def test_pages_and_counts_of_every_list_are_found_by_an_index(tmp_path: Path) -> None:
-    filled(tmp_path, [])
+def test_pages_and_counts_of_every_list_are_found_by_an_index(filled: Filled, tmp_path: Path) -> None:
+    filled([])
     database = sqlite3.connect(tmp_path / "index.sqlite")
     small = ("silent",)  # a row for each provider and merchant
     for one in LISTS.values():
@@ -260,8 +269,8 @@ def _plan(database: sqlite3.Connection, sql: tuple[str, list[Any]]) -> list[str]
     return [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {sql[0]}", sql[1])]
 
 
-def test_narrower_filter_is_a_part_of_the_wider_list(tmp_path: Path) -> None:
-    queries = filled(tmp_path, failed_records(topics.DEAD, DEAD_REASONS, 200))
+def test_narrower_filter_is_a_part_of_the_wider_list(filled: Filled) -> None:
+    queries = filled(failed_records(topics.DEAD, DEAD_REASONS, 200))
     wide = DeadFilter(merchant=("shop-uk",))
     narrow = replace(wide, reason=("unavailable",))
     places = [{(row["partition"], row["offset"]) for row in walked(queries, "dead", one)} for one in (wide, narrow)]
