@@ -323,7 +323,7 @@ def _charge(common: _Common) -> tuple[StageSpec, ...]:
 
 def charges_per_batch(worker: WorkerSettings) -> int:
     """No more than may be called at the same time: a batch ends with its slowest charge, and all others wait for it."""
-    return min(worker.batch_records, worker.provider_calls_in_flight)
+    return min(worker.batch_records, worker.charge_calls_in_flight)
 
 
 _PROVIDER_BUILDERS: Final[Mapping[str, Callable[[_Common, Provider, _Accounts], tuple[StageSpec, ...]]]] = {

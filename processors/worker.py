@@ -19,6 +19,7 @@ from paynotify.processors.orders.expectation_cache import ExpectationCache
 from paynotify.processors.providers.base import CallContext
 from paynotify.processors.providers.call_context import open_call_context
 from paynotify.processors.providers.task_runner import background_tasks
+from paynotify.processors.runtime.cpu_share import CpuShare
 from paynotify.processors.runtime.failpoints import Reached, ignore
 from paynotify.processors.runtime.faust_app import REQUEST_SECONDS
 from paynotify.processors.runtime.health import Health
@@ -84,6 +85,7 @@ class Worker:
             self._traces,
             cipher_of(configuration),
             CardGuard(configuration.kafka, configuration.id_fields(), self._metrics.count_card_numbers),
+            CpuShare(),
         )
         self._runners: list[StageRunner] = []
         self._brokers = BrokerAvailability(logger)
@@ -161,7 +163,8 @@ class Worker:
         connections than all of them together, a slow provider would take those of the others.
         """
         partitions = self._configuration.wanted_topics()[self._configuration.kafka.topic(topics.CHARGES)][1]
-        return self._configuration.worker.provider_calls_in_flight * (len(provider_names()) + partitions)
+        worker = self._configuration.worker
+        return worker.provider_calls_in_flight * len(provider_names()) + worker.charge_calls_in_flight * partitions
 
     def _expectation_cache(self) -> ExpectationCache:
         kafka = self._configuration.kafka

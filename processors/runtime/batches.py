@@ -28,6 +28,13 @@ from paynotify.schemas.records import Record
 #: How long a batch in progress may take to finish when its partition is revoked, such as to store a response.
 _FINISH_SECONDS: Final = 20.0
 
+#: Where a process has little CPU to spare, each small batch makes all others later. So from the first share of its CPU
+#: on batches wait for more records: the longer the busier it is, and from the second share on so many times the usual
+#: wait.
+_BUSY_SHARE: Final = 0.5
+_FULL_SHARE: Final = 0.8
+_FULL_WAITS: Final = 5.0
+
 #: So many records within about so long mean that more come soon and are worth waiting for; a lone one is not.
 _BUSY_RECORDS: Final = 8
 _BUSY_SECONDS: Final = 0.1
@@ -39,10 +46,14 @@ async def run(
     membership: Membership,
     max_records: int,
     wait_seconds: float,
+    cpu_share: Callable[[], float] = lambda: 0.0,
 ) -> None:
-    """Process every batch of the stream's one partition, which is known with its first record."""
+    """Process every batch of the stream's one partition, which is known with its first record.
+
+    ``cpu_share`` says how busy the process is, 1 being wholly.
+    """
     try:
-        async for batch in _batches(stream, membership, max_records, wait_seconds):
+        async for batch in _batches(stream, membership, max_records, wait_seconds, cpu_share):
             await _finish(loop_of(batch.records[0].partition), batch)
     finally:
         # as Faust's own iteration does at its end; a channel left behind breaks the next rebalance
@@ -66,7 +77,11 @@ async def _finish(loop: StageLoop, batch: Batch) -> None:
 
 
 async def _batches(
-    stream: RecordStream, membership: Membership, max_records: int, wait_seconds: float
+    stream: RecordStream,
+    membership: Membership,
+    max_records: int,
+    wait_seconds: float,
+    cpu_share: Callable[[], float],
 ) -> AsyncIterator[Batch]:
     queue = stream.channel.queue
     loop = asyncio.get_running_loop()  # its clock is simulated in simulations
@@ -76,8 +91,9 @@ async def _batches(
         try:
             if not waiting.records:
                 waiting.add(await queue.get())
-            if len(waiting.records) < max_records and recent.are_many(loop.time()):
-                await asyncio.sleep(wait_seconds)  # the cost is per batch: a few milliseconds gather many records
+            waits = gathering_waits(cpu_share(), are_many=recent.are_many(loop.time()))
+            if waits and len(waiting.records) < max_records:
+                await asyncio.sleep(waits * wait_seconds)  # the cost is per batch: some milliseconds gather records
             while len(waiting.records) < max_records and not queue.empty():
                 waiting.add(queue.get_nowait())
         except StopAsyncIteration:
@@ -89,6 +105,15 @@ async def _batches(
         else:
             # what was fetched before a rebalance is fetched again; acknowledging it here would skip it
             waiting = _Waiting()
+
+
+def gathering_waits(cpu_share: float, *, are_many: bool) -> float:
+    """How many times the usual wait a batch waits for more records.
+
+    A lone record goes at once if the process has CPU to spare.
+    """
+    because_busy = _FULL_WAITS * (cpu_share - _BUSY_SHARE) / (_FULL_SHARE - _BUSY_SHARE)
+    return max(1.0 if are_many else 0.0, min(because_busy, _FULL_WAITS))
 
 
 @dataclass(slots=True)

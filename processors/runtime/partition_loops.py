@@ -35,7 +35,10 @@ CreateStorage = Callable[[int], tuple[StateStore, Changelog]]
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """What all loops of a process have in common. Tests inject ``loop_class`` and ``reached``."""
+    """What all loops of a process have in common. Tests inject ``loop_class`` and ``reached``.
+
+    ``cpu_share`` says how busy the process is, 1 being wholly.
+    """
 
     batch_wait_seconds: float
     dead_letter_limit: DeadLetterLimit
@@ -44,6 +47,7 @@ class LoopSettings:
     traces: SpanExporter | None = None
     cipher: ValueCipher | None = None
     cards: CardGuard | None = None
+    cpu_share: Callable[[], float] = lambda: 0.0
 
 
 class PartitionLoops:
@@ -76,7 +80,10 @@ class PartitionLoops:
         def loop_of(partition: int) -> StageLoop:
             return self._loop_of(spec, source, partition)
 
-        await batches.run(loop_of, stream, self._membership, spec.batch_records, self._settings.batch_wait_seconds)
+        settings = self._settings
+        await batches.run(
+            loop_of, stream, self._membership, spec.batch_records, settings.batch_wait_seconds, settings.cpu_share
+        )
 
     def _loop_of(self, spec: StageSpec, source: str, partition: int) -> StageLoop:
         loop = self._loops.get((source, partition))

@@ -170,13 +170,17 @@ class WorkerSettings(Section, frozen=True):
     batch_records: Count = 500
     """Records that a stage processes together."""
     batch_wait_seconds: Positive = 0.01
-    """How long a stage waits for a batch to fill."""
+    """How long a stage waits for a batch to fill while many records come; up to five times as long while the process
+    has little CPU to spare."""
     retry_delays_seconds: tuple[Positive, ...] = (5.0, 30.0, 120.0, 600.0, 3600.0)
     """Delays of the retry topics, shortest first: one for each of them."""
     provider_timeout_seconds: Positive = 15.0
     """Timeout of one provider call."""
     provider_calls_in_flight: Count = 64
-    """Provider calls in progress at once, for each provider, and for each partition of the charge stage."""
+    """Lookups in progress at once, for each provider."""
+    charge_calls_in_flight: Count = 128
+    """Calls in progress at once for charges, captures and voids, for each partition of the charge stage. All of a
+    merchant are in one."""
     # with its headers a response must fit into `schemas.topics.RESPONSE_BYTES`
     provider_response_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
     """Longer responses of a provider are not read."""
