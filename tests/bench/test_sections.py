@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -48,15 +49,28 @@ def run(file: Path, sections: Sequence[str], environment: dict[str, str]) -> Fig
     return figures
 
 
-def test_sections_on_their_own_kafka_finish_and_are_told(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "KAFKA"}
-    figures = run(tmp_path / "figures.json", ON_OWN_KAFKA, environment)
+@pytest.fixture(scope="module")
+def runs(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Future[Figures], Future[Figures]]]:
+    """Of the sections on their own Kafka, and of the others: both at the same time, for much of it is waiting."""
+    others = [name for name in SECTIONS if name not in ON_OWN_KAFKA]
+    own = {name: value for name, value in os.environ.items() if name != "KAFKA"}
+    folder = tmp_path_factory.mktemp("bench")
+    with ThreadPoolExecutor(2) as pool:
+        yield (
+            pool.submit(run, folder / "own.json", ON_OWN_KAFKA, own),
+            pool.submit(run, folder / "others.json", others, {**os.environ, "KAFKA": kafka}),
+        )
+
+
+def test_sections_on_their_own_kafka_finish_and_are_told(
+    runs: tuple[Future[Figures], Future[Figures]], tmp_path: Path
+) -> None:
+    figures = runs[0].result()
     assert figures.pipeline
     assert all(one.total_microseconds for one in figures.pipeline.drained)
     assert figures.scaling
     plot.draw(figures.scaling, tmp_path / "scale.svg")
 
 
-def test_other_sections_finish_and_are_told(tmp_path: Path, kafka: str) -> None:
-    others = [name for name in SECTIONS if name not in ON_OWN_KAFKA]
-    run(tmp_path / "figures.json", others, {**os.environ, "KAFKA": kafka})
+def test_other_sections_finish_and_are_told(runs: tuple[Future[Figures], Future[Figures]]) -> None:
+    runs[1].result()
