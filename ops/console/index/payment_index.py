@@ -63,8 +63,8 @@ def write_statement(table: Table) -> str:
 def trim_statement(table: Table) -> str:
     """The SQL that removes all but the newest rows with the same first key column."""
     first, key = f'"{table.key[0]}"', ", ".join(f'"{name}"' for name in table.key)
-    newest = f"SELECT {key} FROM {table.name} WHERE {first} = ?1 ORDER BY {key} DESC LIMIT {table.kept}"  # noqa: S608 - own names
-    return f"DELETE FROM {table.name} WHERE {first} = ?1 AND ({key}) NOT IN ({newest})"  # noqa: S608 - own names
+    newest = f"SELECT {key} FROM {table.name} WHERE {first} = :first ORDER BY {key} DESC LIMIT {table.kept}"  # noqa: S608 - own names
+    return f"DELETE FROM {table.name} WHERE {first} = :first AND ({key}) NOT IN ({newest})"  # noqa: S608 - own names
 
 
 class PaymentIndex:
@@ -157,7 +157,8 @@ class PaymentIndex:
         if rows:
             self._database.executemany(self._writes[topic], rows)
             if self._tables[topic].kept:
-                self._database.executemany(trim_statement(self._tables[topic]), {(row[0],) for row in rows})
+                firsts = [{"first": one} for one in {row[0] for row in rows}]
+                self._database.executemany(trim_statement(self._tables[topic]), firsts)
             rows.clear()
 
     def _row(self, topic: str, record: Record) -> Row | None:
