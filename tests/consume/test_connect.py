@@ -66,13 +66,17 @@ class Mirror:
         ((found,),) = self.database.rows(f"SELECT count(*) FROM {table}")
         return int(found)
 
-    def wait_until_written(self, child: Child) -> None:
+    def wait_until_written(self, child: Child, every_seconds: float = 0.1, *, restarts: bool = False) -> None:
+        """With ``restarts`` as an operator does who sees that a connector has failed."""
         events, newest = self.wanted()
 
         def written() -> bool:
+            if restarts:
+                for connector in ("payments", "payment_events"):
+                    self.page.type(f"/{connector}/restart")
             return self.count("payment_events") == len(events) and self._newest() == _sequences(newest)
 
-        done = wait_for(lambda: written() or not child.running, within_seconds=DEADLINE_SECONDS, every=0.1)
+        done = wait_for(lambda: written() or not child.running, within_seconds=DEADLINE_SECONDS, every=every_seconds)
         assert done, f"{self.count('payment_events')} of {len(events)} events: {child.end()}"
         assert child.running, child.end()
 
@@ -165,7 +169,7 @@ def test_day_comes_into_the_tables_once_though_connect_is_killed(mirror: Mirror,
         postgres.stop()
         mirror.send(day.records(day.day(PAYMENTS, first=(KILLS + 1) * PAYMENTS)))
         postgres.start()
-        mirror.wait_until_written(connect)
+    mirror.wait_until_written(connect, every_seconds=1.0, restarts=True)
     forgotten = f"{day.MERCHANT}/p0"
     topics_reader.send(mirror.kafka, topics.LATEST, [(forgotten.encode(), None, {})])
     mirror.wait_until_written(connect)
