@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=SECTIONS, action="append", help="this section; repeatable")
     parser.add_argument("--scale", type=float, default=1.0, help="of all amounts and times (default %(default)s)")
     parser.add_argument("--no-build", action="store_true", help="leave out a peer that is not built yet")
-    parser.add_argument("--large", action="store_true", help="let scaling work off backlogs of up to 3,000,000 too")
+    parser.add_argument("--large", action="store_true", help="let scaling work off a backlog of 3,000,000 too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument(
         "--report", action="store_true", help="put the sections into docs/explanation/performance.md and its figures"

@@ -9,7 +9,9 @@ from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.system import Sandbox
 from paynotify.schemas.errors import ClusterError
 
-_AT_ONCE: Final = 1000
+_PAID_AT_ONCE: Final = 1000
+#: A simulator refuses payments while 200,000 notifications wait.
+_STORED_AT_ONCE: Final = 100_000
 _STORE_SECONDS: Final = 300.0
 
 #: One payment, such that it causes one result: paid, and told once (OmniKassa's ping tells of all of them).
@@ -31,14 +33,19 @@ def pile_up(sandbox: Sandbox, provider: str, payments: int) -> None:
     Raises:
         ClusterError: they were not stored in time.
     """
+    first = sandbox.providers[provider].counters().get("payments", 0)
+    for start in range(first, first + payments, _STORED_AT_ONCE):
+        _pile_up(sandbox, provider, range(start, min(start + _STORED_AT_ONCE, first + payments)))
+
+
+def _pile_up(sandbox: Sandbox, provider: str, numbers: range) -> None:
     control = sandbox.providers[provider]
-    before = control.counters()
-    first = before.get("payments", 0)
-    for start in range(first, first + payments, _AT_ONCE):
-        control.pay_all([order(provider, number) for number in range(start, min(start + _AT_ONCE, first + payments))])
+    before = control.counters().get("webhooks.acknowledged", 0)
+    for start in numbers[::_PAID_AT_ONCE]:
+        control.pay_all([order(provider, number) for number in range(start, min(start + _PAID_AT_ONCE, numbers.stop))])
     # OmniKassa's next ping always waits already, and one is enough
-    wanted = before.get("webhooks.acknowledged", 0) + (1 if provider == "omnikassa" else payments)
+    wanted = before + (1 if provider == "omnikassa" else len(numbers))
     if not wait_for(
         lambda: control.counters().get("webhooks.acknowledged", 0) >= wanted, within_seconds=_STORE_SECONDS, every=0.25
     ):
-        raise ClusterError(f"{payments} notifications of {provider} were not stored within {_STORE_SECONDS:g} s.")
+        raise ClusterError(f"{len(numbers)} notifications of {provider} were not stored within {_STORE_SECONDS:g} s.")
