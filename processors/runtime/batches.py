@@ -36,8 +36,8 @@ _FULL_SHARE: Final = 0.8
 _FULL_WAITS: Final = 5.0
 
 #: So many records within about so long mean that more come soon and are worth waiting for; a lone one is not.
-_BUSY_RECORDS: Final = 8
-_BUSY_SECONDS: Final = 0.1
+_MANY_RECORDS: Final = 8
+_MANY_SECONDS: Final = 0.1
 
 
 async def run(
@@ -129,10 +129,10 @@ class _RecentRecords:
 
     def are_many(self, now_seconds: float) -> bool:
         """A burst counts no more after a pause: the next lone record is not made to wait."""
-        return self._left(now_seconds) >= _BUSY_RECORDS
+        return self._left(now_seconds) >= _MANY_RECORDS
 
     def _left(self, now_seconds: float) -> float:
-        return self.count * math.exp((self.counted_at - now_seconds) / _BUSY_SECONDS)
+        return self.count * math.exp((self.counted_at - now_seconds) / _MANY_SECONDS)
 
 
 @dataclass(slots=True)

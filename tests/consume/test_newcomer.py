@@ -74,4 +74,6 @@ def test_newcomer_reads_connect_page_and_sees_rows(opened: PageNamed) -> None:
     found = wait_for(lambda: page.attempt("views.sql") is not None, within_seconds=_DEADLINE_SECONDS, every=1.0)
     assert found, "the connectors made no tables"
     _until_shown(page, "FROM payments_in_decimals", "captured")
+    for connector in ("payments", "payment_events"):
+        page.type(f"/{connector}/restart")
     assert page.left() == []
