@@ -29,8 +29,9 @@ from paynotify.schemas.records import Record
 _FINISH_SECONDS: Final = 20.0
 
 #: Where a process has little CPU to spare, each small batch makes all others later. So from the first share of its CPU
-#: on batches wait for more records: the longer the busier it is, and from the second share on so many times the usual
-#: wait.
+#: on batches of few records wait for more: the longer the busier it is, and from the second share on so many times the
+#: usual wait. A larger batch costs little for each record, and its wait would hold up a backlog.
+_FEW_RECORDS: Final = 32
 _BUSY_SHARE: Final = 0.5
 _FULL_SHARE: Final = 0.8
 _FULL_WAITS: Final = 5.0
@@ -91,7 +92,7 @@ async def _batches(
         try:
             if not waiting.records:
                 waiting.add(await queue.get())
-            waits = gathering_waits(cpu_share(), are_many=recent.are_many(loop.time()))
+            waits = gathering_waits(len(waiting.records), cpu_share(), are_many=recent.are_many(loop.time()))
             if waits and len(waiting.records) < max_records:
                 await asyncio.sleep(waits * wait_seconds)  # the cost is per batch: some milliseconds gather records
             while len(waiting.records) < max_records and not queue.empty():
@@ -107,13 +108,16 @@ async def _batches(
             waiting = _Waiting()
 
 
-def gathering_waits(cpu_share: float, *, are_many: bool) -> float:
-    """How many times the usual wait a batch waits for more records.
+def gathering_waits(records: int, cpu_share: float, *, are_many: bool) -> float:
+    """How many times the usual wait a batch of so many records waits for more.
 
     A lone record goes at once if the process has CPU to spare.
     """
+    usual = 1.0 if are_many else 0.0
+    if records >= _FEW_RECORDS:
+        return usual
     because_busy = _FULL_WAITS * (cpu_share - _BUSY_SHARE) / (_FULL_SHARE - _BUSY_SHARE)
-    return max(1.0 if are_many else 0.0, min(because_busy, _FULL_WAITS))
+    return max(usual, min(because_busy, _FULL_WAITS))
 
 
 @dataclass(slots=True)
