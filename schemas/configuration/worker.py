@@ -170,8 +170,8 @@ class WorkerSettings(Section, frozen=True):
     batch_records: Count = 500
     """Records that a stage processes together."""
     batch_wait_seconds: Positive = 0.01
-    """How long a stage waits for a batch to fill while many records come; up to five times as long while the process
-    has little CPU to spare."""
+    """How long a stage waits for a batch to fill while many records come. While the process has little CPU to spare, a
+    batch of few records waits up to five times as long."""
     retry_delays_seconds: tuple[Positive, ...] = (5.0, 30.0, 120.0, 600.0, 3600.0)
     """Delays of the retry topics, shortest first: one for each of them."""
     provider_timeout_seconds: Positive = 15.0

@@ -51,8 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     figures = Figures(machine=machine.this_machine())
-    run = Run(scale=arguments.scale, build=not arguments.no_build, large=arguments.large, peaks=figures.peaks)
-    _show(f"{figures.told()}; commit {machine.commit()}; scale {arguments.scale:g}")
+    run = Run(
+        commit=machine.commit(),
+        scale=arguments.scale,
+        build=not arguments.no_build,
+        large=arguments.large,
+        peaks=figures.peaks,
+    )
+    _show(f"{figures.told()}; commit {run.commit}; scale {run.scale:g}")
     for name in arguments.only or SECTIONS:
         _measure(name, run, figures)
         if arguments.json:  # after each section: what is measured is not lost if a later one breaks off
@@ -74,11 +80,11 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _measure(name: str, run: Run, figures: Figures) -> None:
-    before, commit = machine.load_average(), machine.commit()
+    before = machine.load_average()
     result = SECTIONS[name].measure(run)
     setattr(figures, name, result)
     after = machine.load_average()
-    figures.measured[name] = Measured(commit=commit, scale=run.scale, load_before=before, load_after=after)
+    figures.measured[name] = Measured(commit=run.commit, scale=run.scale, load_before=before, load_after=after)
     _show(
         f"{plain(SECTIONS[name].tell(result))}\n  Load average of the machine: {before:.1f} before, {after:.1f} after."
     )

@@ -27,10 +27,11 @@ from tests.bench.text import Passage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """``scale`` is of all amounts and times; with ``build`` a missing peer is built, with ``large`` millions are worked
-    off.
+    """``commit`` names the state of the code, ``scale`` is of all amounts and times. With ``build`` a missing peer is
+    built, with ``large`` millions are worked off.
     """
 
+    commit: str
     scale: float
     build: bool
     large: bool

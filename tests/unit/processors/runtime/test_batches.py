@@ -17,6 +17,7 @@ import pytest
 
 from paynotify.processors.runtime import batches
 from paynotify.processors.runtime import loop as loop_module
+from paynotify.processors.runtime.batches import gathering_waits
 from paynotify.processors.runtime.loop import StageLoop
 from paynotify.processors.runtime.stage import BatchContext
 from paynotify.processors.transport.publisher import OutputPublisher
@@ -154,3 +155,12 @@ async def test_cancelled_stream_ends_its_batch_and_acknowledges_nothing_after_it
         await running
     assert partition.acknowledged == {1: [BATCH_RECORDS]}
     assert partition.ended, "the channel is told, as Faust's own iteration does"
+
+
+def test_batches_wait_longer_the_less_cpu_is_to_spare() -> None:
+    waits = {share: gathering_waits(1, share, are_many=False) for share in (0.0, 0.5, 0.6, 0.7, 0.8, 1.5)}
+    assert waits[0.0] == waits[0.5] == 0.0, "a lone record goes at once"
+    assert 0.0 < waits[0.6] < waits[0.7] < waits[0.8]
+    assert waits[0.8] == waits[1.5] == gathering_waits(1, 0.8, are_many=True) == 5.0, "there is a most"
+    assert gathering_waits(1, 0.0, are_many=True) == 1.0
+    assert [gathering_waits(32, 1.0, are_many=one) for one in (False, True)] == [0.0, 1.0], "many are worth no wait"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from paynotify.processors.runtime.batches import gathering_waits
 from paynotify.processors.runtime.cpu_share import CpuShare
 
 
@@ -46,16 +45,3 @@ def test_share_is_measured_over_a_while(tmp_path: Path) -> None:
     assert share() == pytest.approx(0.8)
     clocks.now, clocks.used = 110.25, 10.3
     assert share() == pytest.approx(0.01), "a burst before a pause says nothing"
-
-
-def test_batches_wait_longer_the_less_cpu_is_to_spare() -> None:
-    assert [gathering_waits(1, share, are_many=False) for share in (0.0, 0.5)] == [0.0, 0.0], "a lone one goes at once"
-    assert gathering_waits(1, 0.0, are_many=True) == 1.0
-    assert [gathering_waits(32, 1.0, are_many=one) for one in (False, True)] == [0.0, 1.0], "many are worth no wait"
-    assert (
-        0.0
-        < gathering_waits(1, 0.6, are_many=False)
-        < gathering_waits(1, 0.7, are_many=False)
-        < gathering_waits(1, 0.8, are_many=False)
-    )
-    assert gathering_waits(1, 0.8, are_many=True) == gathering_waits(1, 1.5, are_many=False) == 5.0, "there is a most"
